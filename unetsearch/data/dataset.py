@@ -1,0 +1,56 @@
+"""Checked images and masks in memory, with their split: what training reads."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IGNORE = 255
+"""The class index of pixels that are neither trained on nor scored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Indices of the training, validation and test images. The test images are read by no search."""
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentationData:
+    """A data set that was checked and can be trained on.
+
+    `images`: each (C, H, W), uint8, uint16 or float32, as stored (they are normalised image by image when they are
+    used). `masks`: each (H, W), uint8, a class index or IGNORE. `groups`: one name an image; a group never
+    straddles the split. `classes`: background first. `notes`: what was found and decided, to be printed.
+    `fingerprint`: of the content and the split; another one means other data.
+    """
+
+    name: str
+    images: tuple[NDArray[Any], ...]
+    masks: tuple[NDArray[np.uint8], ...]
+    stems: tuple[str, ...]
+    groups: tuple[str, ...]
+    classes: tuple[str, ...]
+    split: Split
+    notes: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of every image."""
+        return int(self.images[0].shape[0])
+
+    @property
+    def out_channels(self) -> int:
+        """K: 1 for foreground against background, else one a class."""
+        return 1 if len(self.classes) == 2 else len(self.classes)
+
+    @property
+    def min_side(self) -> int:
+        """The shortest side of any image, in pixels."""
+        return min(min(image.shape[1:]) for image in self.images)

@@ -1,0 +1,82 @@
+"""What is known of each trial of a study, as plain data. Everything a report shows is read from here."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from unetsearch.space.architecture import Architecture
+from unetsearch.space.recipe import Recipe
+from unetsearch.space.values import Scalar
+from unetsearch.training.score import Score
+
+State = Literal["complete", "infeasible", "failed", "repeat"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """One trial, or one baseline (then `baseline` is its name and `number` its place among the baselines).
+
+    `state`: `complete` (trained), `infeasible` (over a limit, never trained), `failed` (`reason` says why),
+    `repeat` (the same network and training as `repeat_of`, which is `#12` or a baseline's name, whose curve it
+    has; never trained again). `values`: what was picked, by dotted name. `macs` count one 256x256 image,
+    `activation_bytes` likewise. `curve`: every evaluation, the last one final; empty where nothing was trained.
+    `seconds`: wall time of the training. `finished`: seconds since the epoch.
+    """
+
+    number: int
+    baseline: str | None
+    state: State
+    values: dict[str, Scalar]
+    architecture: Architecture
+    recipe: Recipe
+    hash: str
+    params: int
+    macs: int
+    activation_bytes: int
+    curve: tuple[Score, ...]
+    seconds: float
+    finished: float
+    reason: str | None = None
+    repeat_of: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`#12`, or the baseline's name."""
+        return self.baseline or f"#{self.number}"
+
+    @property
+    def scored(self) -> bool:
+        """Whether it has a final score (its own, or that of the trial it repeats)."""
+        return self.state in ("complete", "repeat") and bool(self.curve)
+
+    @property
+    def final(self) -> Score:
+        """The last evaluation. Raises IndexError where nothing was trained."""
+        return self.curve[-1]
+
+    def objective(self, name: str) -> float:
+        """The value of an objective: dice, iou, params or macs. An infeasible trial has Dice and IoU 0."""
+        if name in ("params", "macs"):
+            return float(getattr(self, name))
+        return float(getattr(self.final, name)) if self.curve else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON in the study's storage."""
+        document = {name: getattr(self, name) for name in self.__slots__}
+        return {
+            **document,
+            "architecture": self.architecture.to_dict(),
+            "recipe": self.recipe.to_dict(),
+            "curve": [score.to_dict() for score in self.curve],
+        }
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> "TrialRecord":
+        """The record that `to_dict` wrote."""
+        return cls(
+            **{
+                **document,
+                "architecture": Architecture.from_dict(document["architecture"]),
+                "recipe": Recipe(**document["recipe"]),
+                "curve": tuple(Score.from_dict(score) for score in document["curve"]),
+            }
+        )

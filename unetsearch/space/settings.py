@@ -1,0 +1,73 @@
+"""The fixed sections of a study's YAML, as plain data: the data, the search, the limits, the baselines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from unetsearch.space.values import Scalar
+
+SplitBy = Literal["auto", "random", "blocks", "groups", "folders"]
+Sampler = Literal["auto", "enumerate", "tpe", "nsga2", "random"]
+Objective = Literal["dice", "iou", "params", "macs"]
+Reference = Literal["unet", "unet++", "unet3+"]
+
+MAXIMISED: frozenset[Objective] = frozenset({"dice", "iou"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitSettings:
+    """How images become training, validation and test.
+
+    `by`: `folders` (train/, val/, test/ in the data folder), `groups` (all images whose file name gives the same
+    match of the regular expression `groups` stay together), `blocks` (contiguous in the order of the names),
+    `random`, or `auto`, which takes the first that the data call for. `test` is the share held out from the
+    start; validation is one of `folds` equal parts of the rest.
+    """
+
+    by: SplitBy = "auto"
+    test: float = 0.2
+    folds: int = 5
+    groups: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSettings:
+    """Where the images are and how their masks are read.
+
+    `path`: a folder, or `cells` for the embedded synthetic set. `classes`: `auto`, or the mask value of each
+    class by its name, background first. `ignore`: a mask value that is neither trained on nor scored.
+    `threshold`: mask values above it are foreground (for anti-aliased or JPEG masks).
+    """
+
+    path: str = "cells"
+    classes: Literal["auto"] | Mapping[str, int] = "auto"
+    ignore: int | None = None
+    threshold: int | None = None
+    split: SplitSettings = field(default_factory=SplitSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """Upper limits checked before any training; None: no limit. `macs` counts one 256x256 image."""
+
+    params: int | None = None
+    macs: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A published network that is trained first, with the values that override its own."""
+
+    name: Reference
+    values: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings:
+    """How far and how the study searches. `trials` and `time` (seconds) are totals over all its runs."""
+
+    trials: int = 60
+    time: float | None = None
+    sampler: Sampler = "auto"
+    seed: int = 0
