@@ -9,7 +9,7 @@ from unetsearch.errors import ArchitectureError
 from unetsearch.space.architecture import Activation, Norm
 
 Resample = Literal["none", "max", "average", "strided", "transposed", "bilinear", "nearest"]
-BlockKind = Literal["plain", "residual"]
+BlockKind = Literal["plain", "residual", "residual_stem"]
 
 INPUT = "input"
 
@@ -41,7 +41,11 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """What a node does with its concatenated inputs: `repeats` convolutions (U-Net: 2; U-Net 3+ decoder: 1)."""
+    """What a node does with its concatenated inputs: `repeats` convolutions (U-Net: 2; U-Net 3+ decoder: 1).
+
+    `residual` is the pre-activation unit; `residual_stem` is the same without the leading norm and activation,
+    for the image itself.
+    """
 
     kind: BlockKind
     repeats: int

@@ -68,9 +68,10 @@ class Architecture:
                 raise ArchitectureError(f"{name}: expected at least 1, got {value}")
         if min(self.channels) < 1:
             raise ArchitectureError(f"channels: expected at least 1 on every level, got {self.channels}")
-        if self.norm == "group" and any(channels % 4 for channels in self.channels):
+        if self.norm == "group" and any(channels % 4 for channels in (*self.channels, self.skip.channels or 4)):
             raise ArchitectureError(
-                f"norm group: needs channels that are multiples of 4 (groups of 4), got {self.channels}"
+                "norm group: needs channels that are multiples of 4 (groups of 4), "
+                f"got {self.channels} and {self.skip.channels} an edge"
             )
         if not 0 <= self.dropout < 1:
             raise ArchitectureError(f"dropout: expected at least 0 and below 1, got {self.dropout}")

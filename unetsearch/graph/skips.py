@@ -1,0 +1,44 @@
+"""The skip rules: which nodes there are behind the encoder, and what each reads. X[i,j] is node j of level i."""
+
+from collections.abc import Callable, Iterator
+
+from unetsearch.space.architecture import SkipRule
+
+Position = tuple[int, int]
+"""(level, column); column 0 is the encoder."""
+
+Laid = Iterator[tuple[Position, list[Position]]]
+"""Decoder nodes with their sources, each after all it reads."""
+
+
+def plain(depth: int) -> Laid:
+    """U-Net (arXiv 1505.04597): the encoder's node of the level, and the node below."""
+    for i in reversed(range(depth)):
+        yield (i, depth - i), [(i, 0), (i + 1, depth - i - 1)]
+
+
+def dense(depth: int) -> Laid:
+    """U-Net++ (arXiv 1912.05074): every earlier node of the level, and the node below of the column before."""
+    for j in range(1, depth + 1):
+        for i in range(depth - j + 1):
+            yield (i, j), [*((i, k) for k in range(j)), (i + 1, j - 1)]
+
+
+def full_scale(depth: int) -> Laid:
+    """U-Net 3+ (arXiv 2004.08790): the encoder of every level down to this one, the decoder of every deeper one."""
+    for i in reversed(range(depth)):
+        yield (i, depth - i), [*((k, 0) for k in range(i + 1)), *((k, depth - k) for k in range(i + 1, depth + 1))]
+
+
+SKIPS: dict[SkipRule, Callable[[int], Laid]] = {"plain": plain, "dense": dense, "full_scale": full_scale}
+
+
+def supervised(rule: SkipRule, depth: int) -> list[Position]:
+    """The nodes that have a head under deep supervision, the final one last.
+
+    `plain`: every decoder level. `dense`: X[0,j] by growing depth. `full_scale`: levels depth (the bottleneck) to 0.
+    """
+    if rule == "dense":
+        return [(0, j) for j in range(1, depth + 1)]
+    deepest = depth if rule == "full_scale" else depth - 1
+    return [(i, depth - i) for i in range(deepest, -1, -1)]

@@ -1,0 +1,113 @@
+"""What a graph costs, counted on the very modules that execute it, node by node, without any memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unetsearch.graph.graph import INPUT, Graph, Node
+from unetsearch.network.blocks import convolution
+from unetsearch.network.nodes import GraphNode, Resize, Size
+
+COST_IMAGE_SIZE: Size = (256, 256)
+"""The image that a study's MACs and activation bytes count."""
+
+BYTES_A_VALUE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCost:
+    """Parameters, multiply-accumulates of one image, and bytes of its activations (4 a value)."""
+
+    params: int
+    macs: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A network's cost: the sum over its nodes, each with its own head. `nodes` has them by name."""
+
+    params: int
+    macs: int
+    activation_bytes: int
+    nodes: Mapping[str, NodeCost]
+
+
+def cost(graph: Graph, image_size: Size = COST_IMAGE_SIZE) -> Cost:
+    """Parameters, MACs (convolutions; half of torch's flop counter) and activation bytes of every head's output.
+
+    Activation bytes: the outputs of leaf modules, for a batch of 1. The counts are those of `network.outputs(x)`
+    for an image of `image_size` (height, width), both at least 2^depth.
+    """
+    channels = {INPUT: graph.in_channels} | {node.name: node.channels for node in graph.nodes}
+    level = {INPUT: 0} | {node.name: node.level for node in graph.nodes}
+    kernels = {head.node: head.kernel for head in graph.heads}
+
+    def size(level: int) -> Size:
+        return image_size[0] >> level, image_size[1] >> level
+
+    nodes = {}
+    for node in graph.nodes:
+        inputs = tuple((channels[edge.source], *size(level[edge.source])) for edge in node.inputs)
+        parts = [_node_cost(_anonymous(node), inputs, size(node.level))]
+        if node.name in kernels:
+            target = image_size if node.level else None
+            shape = (node.channels, *size(node.level))
+            parts.append(_head_cost(kernels[node.name], graph.out_channels, shape, target))
+        nodes[node.name] = _total(parts)
+    total = _total(list(nodes.values()))
+    return Cost(total.params, total.macs, total.activation_bytes, nodes)
+
+
+def _anonymous(node: Node) -> Node:
+    """The node without its place, so that equal nodes of different graphs are counted once."""
+    inputs = tuple(replace(edge, source=str(index)) for index, edge in enumerate(node.inputs))
+    return replace(node, level=0, column=0, inputs=inputs)
+
+
+@lru_cache(maxsize=65536)
+def _node_cost(node: Node, inputs: tuple[tuple[int, int, int], ...], size: Size) -> NodeCost:
+    with torch.device("meta"):
+        module = GraphNode(node, [channels for channels, _, _ in inputs])
+        return _count(module, [torch.empty(1, *shape) for shape in inputs], size)
+
+
+@lru_cache(maxsize=65536)
+def _head_cost(kernel: int, out_channels: int, shape: tuple[int, int, int], target: Size | None) -> NodeCost:
+    with torch.device("meta"):
+        logits = convolution(shape[0], out_channels, kernel, bias=True)
+        head = _count(logits, torch.empty(1, *shape))
+        if target is None:
+            return head
+        return _total([head, _count(Resize("bilinear"), torch.empty(1, out_channels, *shape[1:]), target)])
+
+
+def _count(module: nn.Module, *arguments: Any) -> NodeCost:
+    macs = values = 0
+
+    def count(leaf: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+        nonlocal macs, values
+        values += output.numel()
+        if isinstance(leaf, nn.ConvTranspose2d):
+            macs += inputs[0].numel() * (leaf.weight.numel() // leaf.in_channels)
+        elif isinstance(leaf, nn.Conv2d):
+            macs += output.numel() * (leaf.weight.numel() // leaf.out_channels)
+
+    for leaf in module.modules():
+        if not list(leaf.children()):
+            leaf.register_forward_hook(count)
+    module.eval()(*arguments)
+    params = sum(parameter.numel() for parameter in module.parameters())
+    return NodeCost(params, macs, values * BYTES_A_VALUE)
+
+
+def _total(costs: list[NodeCost]) -> NodeCost:
+    return NodeCost(
+        sum(cost.params for cost in costs),
+        sum(cost.macs for cost in costs),
+        sum(cost.activation_bytes for cost in costs),
+    )

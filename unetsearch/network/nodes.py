@@ -1,0 +1,90 @@
+"""A node of the graph as a module: its edges, their concatenation, its block."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unetsearch.graph.graph import Edge, Node
+from unetsearch.network.blocks import BLOCKS, convolution_unit
+
+Size = tuple[int, int]
+
+
+class Resize(nn.Module):
+    """Interpolation to a given size: (B, C, h, w) -> (B, C, *size)."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, x: Tensor, size: Size) -> Tensor:
+        """(B, C, h, w) -> (B, C, *size)."""
+        align = False if self.mode == "bilinear" else None
+        return functional.interpolate(x, size=size, mode=self.mode, align_corners=align)
+
+
+class TransposedConvolution(nn.ConvTranspose2d):
+    """An up-convolution that ends at the size asked for: the pixels that halving lost come back as bias only."""
+
+    def forward(self, x: Tensor, size: Size) -> Tensor:  # type: ignore[override]
+        """(B, in, h, w) -> (B, out, *size), with size - h * stride below the stride."""
+        stride = int(self.stride[0])
+        padding = [size[0] - x.shape[-2] * stride, size[1] - x.shape[-1] * stride]
+        return functional.conv_transpose2d(x, self.weight, self.bias, stride, output_padding=padding)
+
+
+class GraphEdge(nn.Module):
+    """One edge: resample over its levels, then project. (B, in, h, w) -> (B, edge.channels, *size)."""
+
+    def __init__(self, edge: Edge, in_channels: int) -> None:
+        super().__init__()
+        factor = 2 ** abs(edge.levels)
+        out_channels = in_channels if edge.projection else edge.channels
+        self.up: nn.Module | None = None
+        self.down: nn.Module | None = None
+        match edge.resample:
+            case "transposed":
+                self.up = TransposedConvolution(in_channels, out_channels, factor, stride=factor)
+            case "bilinear" | "nearest":
+                self.up = Resize(edge.resample)
+            case "max":
+                self.down = nn.MaxPool2d(factor)
+            case "average":
+                self.down = nn.AvgPool2d(factor)
+            case "strided":
+                self.down = nn.Conv2d(in_channels, out_channels, factor, stride=factor)
+        self.projection = convolution_unit(in_channels, edge.channels, edge.projection) if edge.projection else None
+
+    def forward(self, x: Tensor, size: Size | None) -> Tensor:
+        """(B, in, h, w) -> (B, edge.channels, *size); `size` is needed by edges that lead up."""
+        if self.up is not None:
+            x = self.up(x, size)
+        if self.down is not None:
+            x = self.down(x)
+        return x if self.projection is None else self.projection(x)
+
+
+class GraphNode(nn.Module):
+    """X[i,j]: the block over the concatenation of the node's edges."""
+
+    def __init__(self, node: Node, in_channels: Sequence[int]) -> None:
+        super().__init__()
+        self.edges = nn.ModuleDict(
+            {
+                module_name(edge.source): GraphEdge(edge, channels)
+                for edge, channels in zip(node.inputs, in_channels, strict=True)
+            }
+        )
+        self.block = BLOCKS[node.block.kind](sum(edge.channels for edge in node.inputs), node.channels, node.block)
+
+    def forward(self, inputs: Sequence[Tensor], size: Size | None) -> Tensor:
+        """One (B, C, h, w) an edge -> (B, node.channels, H, W)."""
+        features = [edge(x, size) for edge, x in zip(self.edges.values(), inputs, strict=True)]
+        return self.block(features[0] if len(features) == 1 else torch.cat(features, 1))  # type: ignore[no-any-return]
+
+
+def module_name(node: str) -> str:
+    """`x2_0` for X[2,0]: what the node's weights are called in a state dictionary."""
+    return node.lower().replace("[", "").replace("]", "").replace(",", "_")
