@@ -1,0 +1,44 @@
+"""Where a training runs, and in which precision."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from unetsearch.errors import UnetsearchError
+
+
+def find_device(name: str) -> torch.device:
+    """`auto`: an NVIDIA GPU, else Apple's, else the processor; or a device by torch's name, such as `cuda:1`.
+
+    Raises UnetsearchError where the device is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UnetsearchError(f"--device {name}: {reason}; auto, cpu, cuda, cuda:1 or mps would be an answer") from None
+    return device
+
+
+def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 where the device computes in it, else nothing."""
+    return torch.autocast(device.type, torch.bfloat16) if has_bfloat16(device) else nullcontext()
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16 (an emulation would be slower than float32)."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # torch has no public question for a processor's bfloat16 instructions
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+def describe(device: torch.device) -> str:
+    """The device in words for a person."""
+    precision = "bfloat16" if has_bfloat16(device) else "float32"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    return f"{name} ({precision}{threads})"

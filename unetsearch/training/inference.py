@@ -1,0 +1,42 @@
+"""Label maps and scores of whole images."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import torch
+from torch import Tensor, nn
+
+from unetsearch.training.batches import Pair
+from unetsearch.training.device import autocast
+from unetsearch.training.metrics import Overlap, image_scores, mean_overlap
+
+PIXELS_A_BATCH = 2**18
+"""Images of one size are predicted together up to so many pixels: four of 256x256."""
+
+
+def labels(logits: Tensor) -> Tensor:
+    """Class indices, uint8 (B, H, W), of logits (B, K, H, W): above 0 for K=1, else the greatest."""
+    return ((logits[:, 0] > 0) if logits.shape[1] == 1 else logits.argmax(1)).to(torch.uint8)
+
+
+def predict(network: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
+    """The label map (H, W) of each normalised image (C, H, W), any sizes, in their order. Sets evaluation mode."""
+    network.eval()
+    predictions: list[Tensor] = []
+    with torch.inference_mode():
+        for _, alike in groupby(images, key=lambda image: image.shape):
+            group = list(alike)
+            count = max(1, PIXELS_A_BATCH // group[0][0].numel())
+            for start in range(0, len(group), count):
+                batch = torch.stack(group[start : start + count]).contiguous(memory_format=torch.channels_last)
+                with autocast(batch.device):
+                    predictions += labels(network(batch))
+    return predictions
+
+
+def evaluate(network: nn.Module, pairs: Sequence[Pair], classes: int) -> Overlap:
+    """Dice and IoU on whole images, by class. Sets evaluation mode."""
+    predictions = predict(network, [pair.image for pair in pairs])
+    return mean_overlap(
+        [image_scores(prediction, pair.mask, classes) for prediction, pair in zip(predictions, pairs, strict=True)]
+    )

@@ -1,0 +1,46 @@
+"""Dice and IoU of label maps: per image and class, background left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unetsearch.data.dataset import IGNORE
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Dice and IoU by foreground class, means over images."""
+
+    dice: tuple[float, ...]
+    iou: tuple[float, ...]
+
+
+def image_scores(prediction: Tensor, truth: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Dice and IoU of one image for the classes 1..classes-1, each a float tensor (classes-1,).
+
+    `prediction`, `truth`: (H, W) class indices; pixels whose truth is IGNORE are left out. A class that is absent
+    from both has 1, one that is absent from one of them only has 0.
+    """
+    valid = truth != IGNORE
+    found = _histogram(prediction[valid], classes)
+    present = _histogram(truth[valid], classes)
+    both = _histogram(truth[valid & (prediction == truth)], classes)
+    union = found + present - both
+    absent = union == 0
+    dice = torch.where(absent, 1.0, 2 * both / (found + present).clamp(min=1))
+    iou = torch.where(absent, 1.0, both / union.clamp(min=1))
+    return dice, iou
+
+
+def mean_overlap(scores: Sequence[tuple[Tensor, Tensor]]) -> Overlap:
+    """The means over images of what `image_scores` gave, by class."""
+    dice = torch.stack([dice for dice, _ in scores]).double().mean(0)
+    iou = torch.stack([iou for _, iou in scores]).double().mean(0)
+    return Overlap(tuple(dice.tolist()), tuple(iou.tolist()))
+
+
+def _histogram(labels: Tensor, classes: int) -> Tensor:
+    """How often each of the foreground classes 1..classes-1 occurs."""
+    return torch.bincount(labels.flatten().long(), minlength=classes)[1:classes]

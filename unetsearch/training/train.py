@@ -1,0 +1,81 @@
+"""The training of one candidate, from top to bottom."""
+
+from collections.abc import Iterator
+from itertools import islice
+from math import isfinite
+from time import perf_counter
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from unetsearch.network.network import Network
+from unetsearch.space.recipe import Recipe
+from unetsearch.training.batches import DeviceData, batches
+from unetsearch.training.device import autocast
+from unetsearch.training.inference import evaluate
+from unetsearch.training.losses import heads_loss
+from unetsearch.training.score import Score
+
+GRADIENT_NORM = 12.0
+"""Gradients longer than this are shortened: a rare wild batch shall not decide a training."""
+
+
+class DivergedError(RuntimeError):
+    """The loss is no longer a number."""
+
+
+def train(network: Network, data: DeviceData, recipe: Recipe, seed: int) -> Iterator[Score]:
+    """Trains on random crops and yields a score after each of `recipe.evaluations` equal parts of the steps.
+
+    The network must be on the data's device. The scores are those of an exponential moving average of the weights;
+    after the last one the network has them. Raises DivergedError when the loss is not finite.
+    """
+    started = perf_counter()
+    device = data.train[0].image.device
+    network.to(memory_format=torch.channels_last)
+    average = get_ema_multi_avg_fn(recipe.averaging)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, recipe))
+    evaluations = {round(recipe.steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)}
+    loss_sum, since = torch.zeros((), device=device), 0
+
+    for step, (images, masks) in enumerate(islice(batches(data.train, recipe, seed), recipe.steps), start=1):
+        network.train()
+        with autocast(device):
+            heads = network.outputs(images.contiguous(memory_format=torch.channels_last)).heads
+        loss = heads_loss(recipe.loss, heads, masks)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
+        optimizer.step()
+        schedule.step()
+        averaged.update_parameters(network)
+        loss_sum, since = loss_sum + loss.detach(), since + 1  # a sum on the device: reading it would wait
+        if step in evaluations:
+            mean_loss = loss_sum.item() / since
+            if not isfinite(mean_loss):
+                raise DivergedError(
+                    f"the loss was {mean_loss} by step {step} (learning rate {recipe.learning_rate:g}): try a lower one"
+                )
+            overlap = evaluate(averaged.module, data.validation, data.classes)
+            if step == recipe.steps:
+                network.load_state_dict(averaged.module.state_dict())
+            yield Score(
+                step=step,
+                loss=mean_loss,
+                dice=sum(overlap.dice) / len(overlap.dice),
+                iou=sum(overlap.iou) / len(overlap.iou),
+                dice_by_class=overlap.dice,
+                iou_by_class=overlap.iou,
+                seconds=perf_counter() - started,
+            )
+            loss_sum, since = torch.zeros((), device=device), 0
+
+
+def learning_rate_factor(step: int, recipe: Recipe) -> float:
+    """The share of the learning rate at a step (from 0): a linear rise, flat, a linear fall to 0 at the last."""
+    progress = (step + 1) / recipe.steps
+    rise = progress / recipe.warmup if recipe.warmup else 1.0
+    fall = (1 - step / recipe.steps) / recipe.decay if recipe.decay else 1.0
+    return min(1.0, rise, fall)
