@@ -1,0 +1,167 @@
+"""Which file is the mask of which image: the layouts of a data folder, found by themselves. Reads names only."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+IMAGE_FOLDERS = frozenset({"images", "image", "imgs", "img"})
+MASK_FOLDERS = frozenset(
+    {"masks", "mask", "labels", "label", "annotations", "annotation", "gt", "ground_truth", "groundtruth"}
+)
+INSTANCE_FOLDERS = frozenset({"instances"})
+MASK_STEM = re.compile(r"(?P<stem>.+)_(?:mask|label|labels|gt|seg|segmentation)", re.IGNORECASE)
+
+Role = Literal["train", "validation", "test"]
+ROLES: Mapping[str, Role] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+EXPECTED = (
+    "A data folder holds images/ and masks/ with the same file names; or the same inside train/, val/ and test/; "
+    "or x.png beside x_mask.png."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """An image and its mask. `stem`: the image's name without suffix, after `train/` and the like where given."""
+
+    stem: str
+    image: Path
+    mask: Path
+    role: Role | None = None
+    instances: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The pairs of a data folder in natural order of their stems, and what is wrong with it, by kind of problem."""
+
+    pairs: tuple[Pair, ...]
+    problems: tuple[tuple[str, ...], ...] = ()
+
+
+def natural_key(name: str) -> list[str | int]:
+    """Sorts `slice2` before `slice10`."""
+    parts = re.split(r"(\d+)", name.casefold())  # text and digits take turns, so that like is compared with like
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)]
+
+
+def find_layout(root: Path) -> Layout:
+    """Pairs every image under `root` with its mask; what has no partner is a problem, and so is an unknown layout."""
+    if not root.exists():
+        return _only("there is no such folder: check `data: {path: ...}`")
+    if not root.is_dir():
+        return _only("this is a file, not a folder: give the folder that holds the images and masks")
+    folders = [(ROLES[path.name.lower()], path) for path in _folders(root) if path.name.lower() in ROLES]
+    if not any(role == "train" for role, _ in folders):
+        return _pair_up(root, root, None)
+    counts = Counter(role for role, _ in folders)
+    twice = [
+        f"{_listed([path for other, path in folders if other == role])}: more than one {role} folder: keep one"
+        for role, count in counts.items()
+        if count > 1
+    ]
+    parts = [_pair_up(root, path, role) for role, path in folders]
+    pairs = [pair for part in parts for pair in part.pairs]
+    return Layout(
+        pairs=tuple(sorted(pairs, key=lambda pair: natural_key(pair.stem))),
+        problems=(tuple(twice), *(kind for part in parts for kind in part.problems)),
+    )
+
+
+def _only(problem: str) -> Layout:
+    return Layout(pairs=(), problems=((problem,),))
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _files(folder: Path) -> list[Path]:
+    found = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return sorted((path for path in found if path.is_file()), key=lambda path: natural_key(path.name))
+
+
+def _pair_up(root: Path, folder: Path, role: Role | None) -> Layout:
+    """The pairs of one folder: its images/ and masks/, or the files in the folder itself."""
+    where = "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
+    names = {path.name.lower(): path for path in _folders(folder)}
+    images = [path for name, path in names.items() if name in IMAGE_FOLDERS]
+    masks = [path for name, path in names.items() if name in MASK_FOLDERS]
+    masks = masks or [path for name, path in names.items() if name in INSTANCE_FOLDERS]
+    if not images and not masks:
+        return _flat(root, folder, role)
+    for kind, found in (("images", images), ("masks", masks)):
+        if not found:
+            return _only(f"{where or './'}: there is no {kind}/ folder beside {_listed(images + masks)}")
+        if len(found) > 1:
+            return _only(f"{where or './'}: {_listed(found)} could all be the {kind}: keep one, rename the others")
+    empty = [f"{where}{path.name}/: {_nothing_in(path)}" for path in (images[0], masks[0]) if not _files(path)]
+    if empty:
+        return Layout(pairs=(), problems=(tuple(empty),))
+    return _match(root, _files(images[0]), _files(masks[0]), role, masks[0].name.lower() in INSTANCE_FOLDERS)
+
+
+def _flat(root: Path, folder: Path, role: Role | None) -> Layout:
+    files = _files(folder)
+    masks = [path for path in files if MASK_STEM.fullmatch(path.stem)]
+    if not files or not masks:
+        where = "" if folder == root else f"{folder.relative_to(root).as_posix()}/: "
+        found = f"{len(files)} images, but no masks among them" if files else _nothing_in(folder)
+        return _only(f"{where}{found}")
+    return _match(root, [path for path in files if path not in set(masks)], masks, role, instances=False)
+
+
+def _nothing_in(folder: Path) -> str:
+    others = Counter(path.suffix.lower() for path in folder.iterdir() if path.is_file() and path.suffix)
+    found = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(3))
+    return f"no PNG, JPEG, TIFF or BMP files in it{f' (found {found})' if found else ''}"
+
+
+def _listed(paths: Iterable[Path]) -> str:
+    return " and ".join(f"{path.name}/" for path in paths)
+
+
+def _match(root: Path, images: list[Path], masks: list[Path], role: Role | None, instances: bool) -> Layout:
+    """Pairs by stem. A mask whose whole stem is an image's belongs to it; else its suffix (_mask, ...) is taken off."""
+
+    def shown(path: Path) -> str:
+        return path.relative_to(root).as_posix()
+
+    of_image: dict[str, list[Path]] = {}
+    for path in images:
+        of_image.setdefault(path.stem, []).append(path)
+    of_mask: dict[str, list[Path]] = {}
+    for path in masks:
+        suffixed = MASK_STEM.fullmatch(path.stem)
+        stem = suffixed["stem"] if suffixed and path.stem not in of_image else path.stem
+        of_mask.setdefault(stem, []).append(path)
+    prefix = f"{images[0].relative_to(root).parts[0]}/" if role and images else ""
+    pairs = [
+        Pair(stem=prefix + stem, image=paths[0], mask=of_mask[stem][0], role=role, instances=instances)
+        for stem, paths in of_image.items()
+        if stem in of_mask
+    ]
+    double = [
+        f"{' and '.join(shown(path) for path in paths)}: two {kind} for one name: keep one"
+        for kind, found in (("images", of_image), ("masks", of_mask))
+        for paths in found.values()
+        if len(paths) > 1
+    ]
+    without_mask = [f"{shown(paths[0])}: has no mask" for stem, paths in of_image.items() if stem not in of_mask]
+    without_image = [f"{shown(paths[0])}: has no image" for stem, paths in of_mask.items() if stem not in of_image]
+    return Layout(
+        pairs=tuple(sorted(pairs, key=lambda pair: natural_key(pair.stem))),
+        problems=(tuple(double), tuple(without_mask), tuple(without_image)),
+    )
