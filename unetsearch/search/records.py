@@ -1,11 +1,16 @@
 """What is known of each trial of a study, as plain data. Everything a report shows is read from here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.recipe import Recipe
+from unetsearch.space.settings import MAXIMISED, Objective
 from unetsearch.space.values import Scalar
+from unetsearch.statistics.front import non_dominated
 from unetsearch.training.score import Score
 
 State = Literal["complete", "infeasible", "failed", "repeat"]
@@ -49,6 +54,11 @@ class TrialRecord:
         return self.state in ("complete", "repeat") and bool(self.curve)
 
     @property
+    def trained(self) -> bool:
+        """Whether it cost a training, and so counts against the totals (one that ran out of memory does too)."""
+        return self.state in ("complete", "failed") or self.seconds > 0
+
+    @property
     def final(self) -> Score:
         """The last evaluation. Raises IndexError where nothing was trained."""
         return self.curve[-1]
@@ -57,7 +67,7 @@ class TrialRecord:
         """The value of an objective: dice, iou, params or macs. An infeasible trial has Dice and IoU 0."""
         if name in ("params", "macs"):
             return float(getattr(self, name))
-        return float(getattr(self.final, name)) if self.curve else 0.0
+        return float(getattr(self.final, name)) if self.scored else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON in the study's storage."""
@@ -80,3 +90,16 @@ class TrialRecord:
                 "curve": tuple(Score.from_dict(score) for score in document["curve"]),
             }
         )
+
+
+def front_of(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:
+    """The scored records that no other one beats in every objective, by rising parameters."""
+    scored = [record for record in records if record.scored]
+    losses = np.array(
+        [
+            [-record.objective(name) if name in MAXIMISED else record.objective(name) for name in objectives]
+            for record in scored
+        ]
+    ).reshape(len(scored), len(objectives))
+    kept = [record for record, keep in zip(scored, non_dominated(losses), strict=True) if keep]
+    return sorted(kept, key=lambda record: (record.params, record.number))

@@ -1,0 +1,120 @@
+"""The command line: arguments to calls of the API. Every command imports what it needs when it runs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unetsearch.errors import UnetsearchError
+
+app = typer.Typer(
+    name="unetsearch",
+    help="Finds the right U-Net for your images: how deep, which skips, how wide.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+SpaceArgument = Annotated[
+    str, typer.Argument(metavar="SPACE", help="A search space: a YAML file, or quickstart, depth, unet-family.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="Overrides one value of the YAML; may be given several times."),
+]
+StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study's folder.")]
+
+
+@app.command()
+def run(
+    space: SpaceArgument,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of images and masks, or cells.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The study's folder. [studies/NAME-DATA]")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="How many networks to train in all.")] = None,
+    time: Annotated[str | None, typer.Option(metavar="30m", help="How long to train in all: 90s, 30m, 2h.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    seed: Annotated[int | None, typer.Option(help="Of the search and of every training.")] = None,
+    overrides: SetOption = None,
+) -> None:
+    """Searches a space on your images and leaves a report; continues the study if its folder exists."""
+    from rich.console import Console
+
+    from unetsearch import api
+    from unetsearch.progress import Display
+
+    display = Display(Console())
+    try:
+        with display.live():
+            study = api.run(
+                space,
+                data=data,
+                out=out,
+                trials=trials,
+                time=time,
+                device=device,
+                seed=seed,
+                overrides=overrides or (),
+                prepared=display.prepared,
+                happened=display.happened,
+            )
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what is finished is kept; the same command continues", err=True)
+        raise typer.Exit(130) from None
+    display.front(study.records, study.space.objectives)
+    typer.echo(f"report: {study.folder / 'report.html'}")
+
+
+@app.command()
+def report(study: StudyArgument) -> None:
+    """Rewrites the report and the tables from the study."""
+    from unetsearch import api
+
+    typer.echo(f"report: {api.report(study)}")
+
+
+@app.command("space")
+def show_space(
+    space: SpaceArgument,
+    overrides: SetOption = None,
+) -> None:
+    """Validates a search space; shows its size, its range of costs and the baselines' place in it."""
+    from rich.console import Console
+
+    from unetsearch import api, describe
+
+    describe.print_space(Console(), api.load_space(space, overrides or ()))
+
+
+@app.command()
+def show(
+    architecture: Annotated[
+        str, typer.Argument(metavar="ARCH", help="unet, unet++, unet3+, STUDY#TRIAL, or an architecture's YAML.")
+    ],
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draws it into an SVG file.")] = None,
+) -> None:
+    """Draws one architecture, with a table of its nodes: shapes, parameters, MACs."""
+    from rich.console import Console
+
+    from unetsearch import describe
+
+    describe.print_architecture(Console(), describe.find_architecture(architecture), svg)
+
+
+@app.command()
+def schema() -> None:
+    """Prints the JSON schema of the YAML, for editors that complete and check it."""
+    import json
+
+    from unetsearch.space.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+def main() -> None:
+    """The entry point: errors of the input end with status 2 and one message."""
+    try:
+        app()
+    except UnetsearchError as error:
+        typer.echo(f"unetsearch: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,36 @@
+"""Numbers and networks in the words of a person."""
+
+from unetsearch.space.architecture import Architecture
+
+_NAMES = {"full_scale": "full-scale"}
+
+
+def amount(number: float) -> str:
+    """`942`, `51.2 k`, `1.93 M`, `20.4 G`: three digits and a suffix."""
+    for bound, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= bound:
+            value = number / bound
+            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}{suffix}"
+    return f"{number:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """`48 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def topology(architecture: Architecture) -> str:
+    """`depth 4, dense skips (deep supervision), residual encoder, 8-16-32-64-128`."""
+    rule = _NAMES.get(architecture.skip.rule, architecture.skip.rule)
+    skips = f"{rule} skips"
+    if architecture.skip.channels is not None:
+        skips += f" of {architecture.skip.channels}"
+    if architecture.deep_supervision:
+        skips += " (deep supervision)"
+    channels = "-".join(str(channels) for channels in architecture.channels)
+    return f"depth {architecture.depth}, {skips}, {architecture.encoder} encoder, {channels}"

@@ -1,0 +1,64 @@
+"""A point of the space with everything known of it before training: graph, hash, cost."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from unetsearch.graph.build import build_graph
+from unetsearch.graph.graph import Graph
+from unetsearch.network.cost import Cost, cost
+from unetsearch.search.records import TrialRecord
+from unetsearch.space.architecture import Architecture
+from unetsearch.space.recipe import Recipe
+from unetsearch.space.settings import LimitSettings
+from unetsearch.space.values import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An architecture with its training. `hash`: equal for equal graphs trained alike, whatever led to them."""
+
+    architecture: Architecture
+    recipe: Recipe
+    graph: Graph
+    hash: str
+    cost: Cost
+
+    @classmethod
+    def of(cls, architecture: Architecture, recipe: Recipe) -> "Candidate":
+        """Builds the graph, hashes and counts it; nothing is trained and no memory is taken."""
+        graph = build_graph(architecture)
+        training = json.dumps(recipe.to_dict(), sort_keys=True)
+        digest = sha256(f"{graph.hash} {training}".encode()).hexdigest()[:16]
+        return cls(architecture, recipe, graph, digest, cost(graph))
+
+    def record(
+        self,
+        number: int,
+        *,
+        baseline: str | None = None,
+        values: Mapping[str, Scalar] | None = None,
+        finished: float = 0,
+    ) -> TrialRecord:
+        """What is known of its trial before training, as the record of one that is complete."""
+        return TrialRecord(
+            number=number,
+            baseline=baseline,
+            state="complete",
+            values=dict(values or {}),
+            architecture=self.architecture,
+            recipe=self.recipe,
+            hash=self.hash,
+            params=self.cost.params,
+            macs=self.cost.macs,
+            activation_bytes=self.cost.activation_bytes,
+            curve=(),
+            seconds=0.0,
+            finished=finished,
+        )
+
+    def excess(self, limits: LimitSettings) -> dict[str, float]:
+        """By limit, how far the cost is over it as a share of it (at most 0 where it is kept)."""
+        bounds = {"params": limits.params, "macs": limits.macs}
+        return {name: getattr(self.cost, name) / bound - 1 for name, bound in bounds.items() if bound is not None}

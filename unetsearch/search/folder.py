@@ -1,0 +1,94 @@
+"""A study's folder: where everything lies, who owns it, and how files are written so that none is ever half there."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from unetsearch.errors import StudyError
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """The paths of a study."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        """The whole study as YAML, every default filled in."""
+        return self.path / "study.yaml"
+
+    @property
+    def database(self) -> Path:
+        """The Optuna storage (SQLite)."""
+        return self.path / "study.db"
+
+    @property
+    def preview(self) -> Path:
+        """A few validation images with their masks, to show predictions beside."""
+        return self.path / "preview.npz"
+
+    def model(self, name: str) -> Path:
+        """The folder of a trial's weights, architecture and predictions; `name` as in TrialRecord.name."""
+        return self.path / "models" / name.removeprefix("#")
+
+    @property
+    def exists(self) -> bool:
+        """Whether a study was begun here."""
+        return self.settings.is_file()
+
+
+def open_folder(path: Path) -> StudyFolder:
+    """The folder of an existing study. Raises StudyError where there is none."""
+    folder = StudyFolder(path)
+    if not folder.exists or not folder.database.is_file():
+        raise StudyError(f"{path}: no study here (no study.yaml and study.db); `unetsearch run` makes one")
+    return folder
+
+
+def create_folder(path: Path) -> StudyFolder:
+    """The folder of a study, made where it is not there yet.
+
+    Raises StudyError where it cannot be written, or holds other things than a study.
+    """
+    folder = StudyFolder(path)
+    try:
+        if path.is_dir() and not folder.exists and any(path.iterdir()):
+            raise StudyError(f"{path}: the folder is not empty and holds no study; give another one with --out")
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".write-test"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or error
+        raise StudyError(f"{path}: cannot write here ({reason}); give another folder with --out") from None
+    return folder
+
+
+@contextmanager
+def owned(folder: StudyFolder) -> Iterator[None]:
+    """Keeps other processes out of the study while it runs; the system lifts this even after a kill.
+
+    Raises StudyError where another process has it.
+    """
+    connection = sqlite3.connect(folder.path / ".lock", timeout=0, isolation_level=None)
+    try:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            raise StudyError(
+                f"{folder.path}: another process is running this study; wait for it, or give another --out"
+            ) from None
+        yield
+    finally:
+        connection.close()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes beside, then renames: a reader finds the old file or the new one, never a part."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    beside.write_bytes(content)
+    beside.replace(path)

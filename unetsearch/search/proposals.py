@@ -1,0 +1,146 @@
+"""What to train next: points asked of the sampler, or the next of a space that is enumerated."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from time import time
+
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import Trial, TrialState
+
+from unetsearch.search.candidate import Candidate
+from unetsearch.search.records import TrialRecord
+from unetsearch.search.storage import Outcome, Studies
+from unetsearch.space.settings import SearchSettings
+from unetsearch.space.space import Pick, Point, SearchSpace
+from unetsearch.space.values import Choice, Range, Scalar
+
+STARTUP_TRIALS = 10
+"""Random points before TPE models anything."""
+
+MAX_REPEATS = 50
+"""So many repeated or infeasible points in a row, and an untrained one is drawn at random instead."""
+
+MAX_DRAWS = 2000
+"""So many random draws without an untrained point within the limits, and the space counts as trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A candidate that is to be trained, and the trial that asked for it."""
+
+    trial: Trial
+    point: Point
+    candidate: Candidate
+
+
+class Proposals:
+    """Asks for points until one is worth training. A space that the trials would cover is listed instead."""
+
+    def __init__(self, space: SearchSpace, studies: Studies) -> None:
+        self.space = space
+        self.studies = studies
+        self._listed = _shuffled(space) if _enumerates(space) else None
+
+    def next(self, records: Sequence[TrialRecord]) -> Iterator[Outcome | Proposal]:
+        """The outcomes of points that need no training (known, or over a limit), then at most one Proposal.
+
+        No proposal: every point within the limits is trained, or none that is not could be found.
+        """
+        known = {record.hash: record for record in reversed(records) if record.state == "complete"}
+        for _ in range(MAX_REPEATS):
+            if self._listed is not None and not self._queue_listed(records):
+                return
+            proposal = self._ask()
+            outcome = self._settled(proposal, known)
+            yield outcome or proposal
+            if outcome is None:
+                return
+        point = self._untrained({record.hash for record in records})
+        if point is not None:
+            self.studies.search.enqueue_trial(dict(point.values))
+            yield self._ask()
+
+    def _ask(self) -> Proposal:
+        trial = self.studies.search.ask()
+        point = self.space.draw(_trial_pick(trial))
+        return Proposal(trial, point, Candidate.of(point.architecture, point.recipe))
+
+    def _settled(self, proposal: Proposal, known: dict[str, TrialRecord]) -> Outcome | None:
+        """What can be told of a proposal without training it; None where it must be trained."""
+        candidate = proposal.candidate
+        excess = candidate.excess(self.space.limits)
+        record = candidate.record(proposal.trial.number, values=dict(proposal.point.values), finished=time())
+        if first := known.get(candidate.hash):
+            record = replace(record, state="repeat", repeat_of=first.name, curve=first.curve)
+        elif over := [name for name, share in excess.items() if share > 0]:
+            record = replace(record, state="infeasible", reason=f"over the limit of {' and '.join(over)}")
+        else:
+            return None
+        return Outcome(proposal.trial, record, excess)
+
+    def _queue_listed(self, records: Sequence[TrialRecord]) -> bool:
+        """Queues the next point that has no record, behind what is queued already; False when there is none."""
+        assert self._listed is not None
+        if self.studies.search.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            return True
+        settled = {record.hash for record in records if record.baseline is None}
+        for point in self._listed:
+            if Candidate.of(point.architecture, point.recipe).hash not in settled:
+                self.studies.search.enqueue_trial(dict(point.values))
+                return True
+        return False
+
+    def _untrained(self, settled: set[str]) -> Point | None:
+        """A random point within the limits that has no record; None where none is found."""
+        random = Random(f"{self.space.search.seed} {len(settled)}")
+        for _ in range(MAX_DRAWS):
+            point = self.space.sample(random.randrange(2**32))
+            candidate = Candidate.of(point.architecture, point.recipe)
+            within = all(share <= 0 for share in candidate.excess(self.space.limits).values())
+            if within and candidate.hash not in settled:
+                return point
+        return None
+
+
+def make_sampler(search: SearchSettings, trials_so_far: int) -> BaseSampler:
+    """The sampler, seeded from the study's seed and the trials so far: a continued study does not repeat itself."""
+    seed = Random(f"{search.seed} {trials_so_far}").randrange(2**32)
+    match search.sampler:
+        case "auto" | "tpe":
+            return TPESampler(n_startup_trials=STARTUP_TRIALS, seed=seed)
+        case "nsga2":
+            return NSGAIISampler(seed=seed)
+        case "random" | "enumerate":
+            return RandomSampler(seed=seed)
+
+
+def _enumerates(space: SearchSpace) -> bool:
+    """Whether the points are listed: where that is asked for, or where the trials would cover the space."""
+    search = space.search
+    return search.sampler == "enumerate" or (
+        search.sampler == "auto" and space.size is not None and space.size <= search.trials
+    )
+
+
+def _shuffled(space: SearchSpace) -> Iterator[Point]:
+    """Every point of a finite space in random order, the same for the same seed."""
+    points = list(space.enumerate())
+    Random(space.search.seed).shuffle(points)
+    yield from points
+
+
+def _trial_pick(trial: Trial) -> Pick:
+    """A picker that asks an Optuna trial."""
+
+    def pick(name: str, value: Choice | Range) -> Scalar:
+        if isinstance(value, Choice):
+            return trial.suggest_categorical(name, [option.value for option in value.options])
+        if value.size is None:
+            return trial.suggest_float(name, value.low, value.high, log=value.log)
+        last = value.at(value.size - 1)  # Optuna warns where the upper end is no step of the lower one
+        if value.integer:
+            return trial.suggest_int(name, round(value.low), round(last), step=round(value.step or 1), log=value.log)
+        return trial.suggest_float(name, value.low, last, step=value.step)
+
+    return pick

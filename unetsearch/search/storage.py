@@ -1,0 +1,119 @@
+"""The Optuna storage of a study: open it, put interrupted trials back, read and finish trials."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import Trial, TrialState
+
+from unetsearch.errors import StudyError
+from unetsearch.search.folder import StudyFolder
+from unetsearch.search.records import TrialRecord
+from unetsearch.space.settings import MAXIMISED, Objective
+
+RECORD = "record"
+"""The user attribute of a trial that holds its TrialRecord."""
+
+LOCK_WAIT = 60
+"""Seconds to wait for another reader of the database (a dashboard)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a trial. `excess`: what the sampler learns of the limits, above 0 where one is violated."""
+
+    trial: Trial
+    record: TrialRecord
+    excess: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Studies:
+    """The study of the search, and the one of the baselines, kept apart from the sampler's eyes."""
+
+    search: optuna.Study
+    baselines: optuna.Study
+    objectives: tuple[Objective, ...]
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """All that is known, baselines first, each in the order of their numbers."""
+        return [*_records(self.baselines), *_records(self.search)]
+
+
+def open_studies(
+    folder: StudyFolder, name: str, objectives: Sequence[Objective], sampler: BaseSampler | None = None
+) -> Studies:
+    """Opens both studies, creating them where they are not there yet. Raises StudyError on a broken database."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    directions = [
+        StudyDirection.MAXIMIZE if objective in MAXIMISED else StudyDirection.MINIMIZE for objective in objectives
+    ]
+    try:
+        storage = RDBStorage(
+            f"sqlite:///{folder.database.resolve().as_posix()}",
+            engine_kwargs={"connect_args": {"timeout": LOCK_WAIT}},
+        )
+
+        def create(study_name: str, sampler: BaseSampler | None) -> optuna.Study:
+            study = optuna.create_study(
+                storage=storage, study_name=study_name, directions=directions, sampler=sampler, load_if_exists=True
+            )
+            with warnings.catch_warnings():  # the names of the values are marked experimental
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(list(objectives))
+            return study
+
+        # a sampler that draws nothing: baselines have no parameters
+        baselines = create(f"{name}-baselines", optuna.samplers.RandomSampler())
+        return Studies(create(name, sampler), baselines, tuple(objectives))
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise StudyError(f"{folder.database}: cannot be read as an Optuna storage ({reason})") from error
+
+
+def recover(studies: Studies) -> int:
+    """Settles the trials that a killed process left running; the caller owns the study, so all are stale.
+
+    A trial whose record was written is finished; another fails and its point is queued again. Gives the number
+    of those.
+    """
+    interrupted = 0
+    for study in (studies.baselines, studies.search):
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if RECORD in trial.user_attrs:
+                _tell(studies, trial.number, TrialRecord.from_dict(trial.user_attrs[RECORD]))
+                continue
+            study.tell(trial.number, state=TrialState.FAIL)
+            interrupted += 1
+            if trial.params:
+                study.enqueue_trial(trial.params)
+    return interrupted
+
+
+def finish(studies: Studies, outcome: Outcome) -> None:
+    """Writes the record, then the values: a kill between the two loses nothing."""
+    for name, value in outcome.excess.items():
+        outcome.trial.set_constraint(name, value)
+    outcome.trial.set_user_attr(RECORD, outcome.record.to_dict())
+    _tell(studies, outcome.trial.number, outcome.record)
+
+
+def _tell(studies: Studies, number: int, record: TrialRecord) -> None:
+    study = studies.baselines if record.baseline else studies.search
+    if record.state == "failed":
+        study.tell(number, state=TrialState.FAIL)
+    else:
+        study.tell(number, [record.objective(name) for name in studies.objectives])
+
+
+def _records(study: optuna.Study) -> list[TrialRecord]:
+    return [
+        TrialRecord.from_dict(trial.user_attrs[RECORD])
+        for trial in study.get_trials(deepcopy=False)
+        if RECORD in trial.user_attrs
+    ]

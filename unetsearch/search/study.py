@@ -1,0 +1,120 @@
+"""The search: one loop that asks for a candidate, has it trained, and tells what came of it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from time import perf_counter, time
+
+from optuna.trial import Trial
+
+from unetsearch.graph.references import reference
+from unetsearch.search.candidate import Candidate
+from unetsearch.search.events import Continued, Ended, Event, Finished, Progress, Scored, Started
+from unetsearch.search.folder import StudyFolder
+from unetsearch.search.messages import Job, Window
+from unetsearch.search.proposals import Proposal, Proposals
+from unetsearch.search.records import TrialRecord, front_of
+from unetsearch.search.slots import Slot, TrainingFailedError
+from unetsearch.search.storage import Outcome, Studies, finish, recover
+from unetsearch.space.space import SearchSpace
+
+
+class Search:
+    """One run of a study by the process that owns it: `for event in search.run(): ...`."""
+
+    def __init__(
+        self, space: SearchSpace, studies: Studies, slot: Slot, folder: StudyFolder, preview: tuple[Window, ...]
+    ) -> None:
+        self.space = space
+        self.studies = studies
+        self.slot = slot
+        self.folder = folder
+        self.preview = preview
+        self.records = studies.records
+
+    def run(self) -> Iterator[Event]:
+        """Trains baselines and then candidates until the totals are reached, and tells what happens."""
+        interrupted = recover(self.studies)
+        self.records = self.studies.records
+        if self.records or interrupted:
+            yield Continued(finished=self.progress.trials, interrupted=interrupted)
+        yield from self._baselines()
+        yield from self._candidates()
+
+    @property
+    def progress(self) -> Progress:
+        """Points over a limit and repeated points cost nothing and count nothing."""
+        trained = [record for record in self.records if record.trained]
+        return Progress(
+            trials=sum(record.baseline is None for record in trained),
+            of_trials=self.space.search.trials,
+            seconds=sum(record.seconds for record in trained),
+            of_seconds=self.space.search.time,
+        )
+
+    def _baselines(self) -> Iterator[Event]:
+        """Trains the baselines that have no record yet; out of time, the rest waits for a longer run."""
+        known = {record.baseline for record in self.records}
+        for baseline in self.space.baselines:
+            if baseline.name in known or self.progress.late:
+                continue
+            values = {"width": self.space.min_width, **baseline.values}
+            architecture = reference(
+                baseline.name, in_channels=self.space.in_channels, out_channels=self.space.out_channels, **values
+            )
+            candidate = Candidate.of(architecture, self.space.recipe)
+            trial = self.studies.baselines.ask()
+            yield from self._train(trial, candidate, candidate.record(trial.number, baseline=baseline.name))
+
+    def _candidates(self) -> Iterator[Event]:
+        proposals = Proposals(self.space, self.studies)
+        while (reason := self.progress.over) is None:
+            proposal = None
+            for proposed in proposals.next(self.records):
+                if isinstance(proposed, Proposal):
+                    proposal = proposed
+                else:
+                    yield self._settle(proposed)
+            if proposal is None:
+                reason = "every point of the space within the limits is trained"
+                break
+            candidate, trial = proposal.candidate, proposal.trial
+            yield from self._train(trial, candidate, candidate.record(trial.number, values=dict(proposal.point.values)))
+        yield Ended(reason)
+
+    def _train(self, trial: Trial, candidate: Candidate, record: TrialRecord) -> Iterator[Event]:
+        yield Started(record.name, candidate)
+        job = Job(
+            architecture=candidate.architecture,
+            recipe=candidate.recipe,
+            seed=self.space.search.seed,
+            folder=str(self.folder.model(record.name).resolve()),
+            preview=self.preview,
+        )
+        started = perf_counter()
+        excess = candidate.excess(self.space.limits)
+        try:
+            for score in self.slot.train(job):
+                record = replace(record, curve=(*record.curve, score))
+                yield Scored(record.name, score)
+        except TrainingFailedError as error:
+            record = replace(record, state="infeasible" if error.memory else "failed", reason=str(error))
+            excess |= {"memory": float(error.memory)}
+        record = replace(record, seconds=perf_counter() - started, finished=time())
+        yield self._settle(Outcome(trial, record, excess))
+
+    def _settle(self, outcome: Outcome) -> Finished:
+        finish(self.studies, outcome)
+        self.records.append(outcome.record)
+        self._drop_models()
+        return Finished(outcome.record, self.progress)
+
+    def _drop_models(self) -> None:
+        """Removes the models of trials that left the front, so that a long study does not fill the disk."""
+        trials = [record for record in self.records if record.baseline is None and record.state == "complete"]
+        kept = {record.name for record in front_of(trials, self.space.objectives)}
+        for record in trials:
+            folder = self.folder.model(record.name)
+            if record.name not in kept and folder.is_dir():
+                for file in folder.iterdir():
+                    file.unlink()
+                folder.rmdir()
