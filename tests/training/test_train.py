@@ -1,0 +1,139 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from unetsearch.data.dataset import IGNORE
+from unetsearch.errors import UnetsearchError
+from unetsearch.graph.build import build_graph
+from unetsearch.graph.references import reference
+from unetsearch.network.network import build_network
+from unetsearch.space.recipe import Recipe
+from unetsearch.training.batches import DeviceData, Pair
+from unetsearch.training.device import find_device
+from unetsearch.training.inference import evaluate, labels, predict
+from unetsearch.training.train import DivergedError, learning_rate_factor, train
+
+RECIPE = Recipe(steps=40, evaluations=4, crop=16, batch_size=4, learning_rate=1e-2)
+
+
+def data(classes=2, count=6, sizes=((24, 20), (12, 30))):
+    """Discs to be found by their brightness; sizes differ."""
+    random = np.random.default_rng(0)
+    pairs = []
+    for index in range(count):
+        height, width = sizes[index % len(sizes)]
+        rows, columns = np.mgrid[:height, :width]
+        mask = np.zeros((height, width), np.uint8)
+        for label in range(1, classes):
+            centre = random.uniform(3, min(height, width) - 3, 2)
+            mask[(rows - centre[0]) ** 2 + (columns - centre[1]) ** 2 < 20] = label
+        image = mask + random.normal(0, 0.2, mask.shape)
+        pairs.append(Pair(torch.from_numpy(image[None]).float(), torch.from_numpy(mask)))
+    return DeviceData(tuple(pairs[:-2]), tuple(pairs[-2:]), classes)
+
+
+def network(name="unet", classes=2, **values):
+    torch.manual_seed(0)
+    maps = 1 if classes == 2 else classes
+    return build_network(build_graph(reference(name, width=4, depth=2, out_channels=maps, **values)))
+
+
+@pytest.mark.parametrize(("name", "classes", "steps"), [("unet", 2, 40), ("unet++", 3, 160), ("unet3+", 2, 40)])
+def test_training_learns_and_scores_at_equal_distances(name, classes, steps):
+    scores = list(train(network(name, classes), data(classes, count=12), replace(RECIPE, steps=steps), seed=0))
+    assert [score.step for score in scores] == [steps * part // 4 for part in (1, 2, 3, 4)]
+    assert scores[-1].dice > 0.8
+    assert scores[-1].loss < scores[0].loss
+    assert len(scores[-1].dice_by_class) == classes - 1
+    assert scores[-1].dice == pytest.approx(sum(scores[-1].dice_by_class) / (classes - 1))
+    assert scores[-1].iou < scores[-1].dice
+    assert scores[-1].seconds > scores[0].seconds
+
+
+def test_the_same_seed_gives_the_same_curve():
+    first, second, other = (list(train(network(), data(), RECIPE, seed)) for seed in (1, 1, 2))
+    assert [(s.loss, s.dice, s.iou) for s in first] == [(s.loss, s.dice, s.iou) for s in second]
+    assert [s.loss for s in first] != [s.loss for s in other]
+
+
+def test_after_training_the_network_has_the_weights_that_were_scored():
+    net = network()
+    last = list(train(net, data(), RECIPE, seed=0))[-1]
+    assert evaluate(net, data().validation, 2).dice == last.dice_by_class
+
+
+def test_the_scores_are_those_of_averaged_weights():
+    """With an average that forgets at once, the network scored is the one trained: another score."""
+    averaged = list(train(network(), data(), replace(RECIPE, averaging=0.99), seed=0))
+    bare = list(train(network(), data(), replace(RECIPE, averaging=0.0), seed=0))
+    assert [s.loss for s in averaged] == [s.loss for s in bare], "averaging does not touch the training"
+    assert [s.dice for s in averaged] != [s.dice for s in bare]
+
+
+def test_evaluations_that_do_not_divide_the_steps_end_with_the_last_step():
+    scores = list(train(network(), data(), replace(RECIPE, steps=7, evaluations=3), seed=0))
+    assert [score.step for score in scores] == [2, 5, 7]
+
+
+def test_ignored_pixels_are_not_learnt():
+    """Wrong labels under IGNORE change nothing."""
+    clean = data()
+    hidden = [
+        Pair(pair.image, torch.where(torch.arange(pair.mask.shape[1]) < 4, IGNORE, pair.mask.int()).to(torch.uint8))
+        for pair in clean.train
+    ]
+    scores = list(train(network(), DeviceData(tuple(hidden), clean.validation, 2), RECIPE, seed=0))
+    assert scores[-1].dice > 0.7
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_its_reason():
+    broken = data()
+    nan = Pair(torch.full_like(broken.train[0].image, torch.nan), broken.train[0].mask)
+    with pytest.raises(DivergedError) as caught:
+        list(train(network(), DeviceData((nan,), broken.validation, 2), RECIPE, seed=0))
+    assert str(caught.value) == "the loss was nan by step 10 (learning rate 0.01): try a lower one"
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_nothing():
+    recipe = Recipe(steps=100, warmup=0.1, decay=0.25)
+    factors = [learning_rate_factor(step, recipe) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9:76] == [1.0] * 67
+    assert factors[88] == pytest.approx(0.48)
+    assert factors[100] == 0
+    assert learning_rate_factor(0, replace(recipe, warmup=0.0)) == 1
+
+
+def test_labels_of_one_and_of_several_maps():
+    assert labels(torch.tensor([[[[-1.0, 0.0, 2.0]]]])).tolist() == [[[0, 0, 1]]]
+    assert labels(torch.tensor([[[[1.0]], [[3.0]], [[2.0]]]])).tolist() == [[[1]]]
+
+
+def test_predictions_keep_order_and_size_whatever_is_batched_together():
+    net = network().eval()
+    images = [torch.randn(1, *size) for size in ((16, 16), (16, 16), (9, 21), (16, 16))]
+    together = predict(net, images)
+    alone = [predict(net, [image])[0] for image in images]
+    assert [p.shape for p in together] == [image.shape[1:] for image in images]
+    agree = [(a == b).float().mean().item() for a, b in zip(together, alone, strict=True)]
+    assert min(agree) > 0.97, "bfloat16 may turn a pixel on the edge"
+
+
+def test_an_unknown_device_says_what_would_do():
+    with pytest.raises(UnetsearchError, match=r"^--device gpu: .*auto, cpu, cuda, cuda:1 or mps would be an answer$"):
+        find_device("gpu")
+    assert find_device("cpu").type == "cpu"
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
+def test_training_on_a_gpu():
+    on_gpu = DeviceData(
+        tuple(Pair(pair.image.cuda(), pair.mask.cuda()) for pair in data().train),
+        tuple(Pair(pair.image.cuda(), pair.mask.cuda()) for pair in data().validation),
+        2,
+    )
+    scores = list(train(network().cuda(), on_gpu, RECIPE, seed=0))
+    assert scores[-1].dice > 0.8
