@@ -57,7 +57,7 @@ def _scene(rng: np.random.Generator, size: int, with_cells: bool) -> tuple[NDArr
 
 def _kinds(rng: np.random.Generator, size: int) -> list[str]:
     """The cells to place, large ones first: they find no room later."""
-    area = (size / 96) ** 2
+    area = ((size + 2 * BORDER) / 120) ** 2
     return [
         kind
         for kind, few, many in (("hollow", 1, 3), ("large", 1, 4), ("small", 3, 9))

@@ -30,8 +30,8 @@ def size_mismatch(image: NDArray[Any], mask: NDArray[Any], image_name: str, mask
     """The problem line for an image, (C, H, W), whose mask, (H, W), has another size."""
     if image.shape[1:] == mask.shape:
         return None
-    of_image = "its image" if image_name != mask_name else "the image"
-    return f"{mask_name}: {_size(mask)}, but {of_image} is {_size(image)}"
+    its_mask = "its mask is " if image_name == mask_name else ""
+    return f"{mask_name}: {its_mask}{_size(mask)}, but its image is {_size(image)}"
 
 
 def same_channels(
@@ -44,7 +44,8 @@ def same_channels(
     if 3 in first and set(first) <= {1, 3} and all(is_grey(image) for image in images if len(image) == 3):
         count = sum(len(image) == 3 for image in images)
         grey = tuple(np.ascontiguousarray(image[:1]) for image in images)
-        return grey, (), (f"{count} RGB images are grey in every pixel: read as one channel",)
+        are = "image is" if count == 1 else "images are"
+        return grey, (), (f"{count} RGB {are} grey in every pixel: read as one channel",)
     if len(first) == 1:
         return tuple(images), (), ()
     if set(first) == {1, 3}:

@@ -195,8 +195,10 @@ def _enough(split: Split) -> Split | Problems:
 
 
 def _split_note(split: Split, way: Way, settings: SplitSettings) -> str:
-    how = {"random": f"at random with seed {settings.seed}", "blocks": "in blocks of neighbouring names"}
-    text = how.get(split.by, f"by {split.by}")
+    words = {"random": f"at random with seed {settings.seed}", "blocks": "in blocks of neighbouring names"}
+    given, _, way_of_rest = split.by.rpartition(" and ")
+    how = words.get(way_of_rest, f"by {way_of_rest}")
+    text = f"by folders, the parts without a folder {how}" if given else how
     sizes = f"{len(split.train)} training, {len(split.validation)} validation and {len(split.test)} test images"
     reason = f" ({way.reason})" if way.reason and split.by != "folders" else ""
     change = "; another way: `split: {by: ...}`" if settings.by == "auto" else ""

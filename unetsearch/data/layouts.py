@@ -64,8 +64,12 @@ def find_layout(root: Path) -> Layout:
     if not root.is_dir():
         return _only("this is a file, not a folder: give the folder that holds the images and masks")
     folders = [(ROLES[path.name.lower()], path) for path in _folders(root) if path.name.lower() in ROLES]
-    if not any(role == "train" for role, _ in folders):
+    if not folders:
         return _pair_up(root, root, None)
+    if not any(role == "train" for role, _ in folders):
+        return _only(
+            f"{_listed([path for _, path in folders])}: there is no train/ beside: move the other images into it"
+        )
     counts = Counter(role for role, _ in folders)
     twice = [
         f"{_listed([path for other, path in folders if other == role])}: more than one {role} folder: keep one"

@@ -202,16 +202,17 @@ def _by_value(masks: Sequence[Mask], total: Counter[int]) -> Coding | Refusal:
 
 
 def _smoothed(masks: Sequence[Mask], total: Counter[int]) -> Refusal | None:
-    """Anti-aliased or lossy masks: two values hold nearly all pixels, the many others lie along their outlines."""
+    """Anti-aliased or lossy masks: nearly all pixels have one of two values, the others are strewn along outlines."""
     low, high = sorted(sorted(total, key=lambda value: total[value])[-2:])
     strewn = [mask for mask in masks if len(set(mask.counts) - {low, high}) >= 3]
-    if len(total) < 5 or not strewn:
+    if not strewn:
         return None
     worst = max(strewn, key=lambda mask: len(mask.counts))
-    between = (worst.pixels != low) & (worst.pixels != high)
-    lossy = worst.name.lower().endswith((".jpg", ".jpeg"))
-    if not lossy and ndimage.binary_erosion(between, np.ones((3, 3), bool)).sum() > 0.05 * between.sum():
-        return None  # some of the other values fill areas of their own
+    if not worst.name.lower().endswith((".jpg", ".jpeg")):
+        between = (worst.pixels > low) & (worst.pixels < high)
+        flat = ndimage.maximum_filter(worst.pixels, 3) == ndimage.minimum_filter(worst.pixels, 3)
+        if (low, high) != (min(total), max(total)) or (flat & between).sum() > 0.05 * between.sum():
+            return None  # some of the other values fill areas of their own
     return Refusal(
         (
             f"{len(strewn)} of {len(masks)} masks are smoothed ({worst.name} has {len(worst.counts)} values, most of "

@@ -140,7 +140,7 @@ def _read_tiff(path: Path, palette_as_colours: bool) -> Picture:
         except ValueError as error:
             if "imagecodecs" not in str(error):
                 raise
-            return _read_pillow(path, palette_as_colours)  # LZW and JPEG: Pillow's libtiff reads them
+            return _read_compressed(path, palette_as_colours)
         if page.axes == "SYX":
             pixels = np.moveaxis(pixels, 0, -1)
         elif page.axes not in ("YX", "YXS"):
@@ -154,6 +154,14 @@ def _read_tiff(path: Path, palette_as_colours: bool) -> Picture:
         if samples > 1 and (alpha or (page.photometric == tifffile.PHOTOMETRIC.RGB and samples == 4)):
             return Picture(pixels=_channels_first(pixels[..., :-1]), notes=("alpha channel left out",))
     return Picture(pixels=_channels_first(pixels))
+
+
+def _read_compressed(path: Path, palette_as_colours: bool) -> Picture:
+    """LZW and JPEG inside a TIFF: tifffile needs another package for them, Pillow reads most."""
+    try:
+        return _read_pillow(path, palette_as_colours)
+    except UnidentifiedImageError:
+        raise ReadingError("has a compression that is not read: save it uncompressed") from None
 
 
 def _channels_first(pixels: NDArray[Any]) -> NDArray[Any]:

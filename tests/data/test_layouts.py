@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import pytest
+
+from unetsearch.data.layouts import find_layout, natural_key
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def found(root: Path) -> list[tuple[str, str, str]]:
+    layout = find_layout(root)
+    assert not any(layout.problems)
+    return [
+        (pair.stem, pair.image.relative_to(root).as_posix(), pair.mask.relative_to(root).as_posix())
+        for pair in layout.pairs
+    ]
+
+
+def problems(root: Path) -> list[str]:
+    return [line for kind in find_layout(root).problems for line in kind]
+
+
+def test_names_sort_by_their_numbers():
+    assert sorted(["s10", "S2", "s1b", "3"], key=natural_key) == ["3", "s1b", "S2", "s10"]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [("images", "masks"), ("Image", "Labels"), ("imgs", "gt"), ("IMG", "annotations"), ("images", "ground_truth")],
+)
+def test_two_folders_are_paired_by_stem(tmp_path, images, masks):
+    touch(tmp_path, f"{images}/10.jpg", f"{images}/2.jpg", f"{masks}/10.png", f"{masks}/2.png")
+    assert found(tmp_path) == [
+        ("2", f"{images}/2.jpg", f"{masks}/2.png"),
+        ("10", f"{images}/10.jpg", f"{masks}/10.png"),
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["_mask", "_label", "_gt", "_seg", "_segmentation", "_MASK"])
+def test_a_mask_stem_may_carry_a_suffix(tmp_path, suffix):
+    touch(tmp_path, "images/a.png", f"masks/a{suffix}.tif")
+    assert found(tmp_path) == [("a", "images/a.png", f"masks/a{suffix}.tif")]
+
+
+def test_a_whole_stem_goes_before_its_suffix(tmp_path):
+    touch(tmp_path, "images/a_seg.png", "images/a.png", "masks/a_seg.png", "masks/a.png")
+    assert found(tmp_path) == [
+        ("a", "images/a.png", "masks/a.png"),
+        ("a_seg", "images/a_seg.png", "masks/a_seg.png"),
+    ]
+
+
+def test_one_flat_folder(tmp_path):
+    touch(tmp_path, "a.png", "a_mask.png", "b.jpg", "b_mask.png")
+    assert found(tmp_path) == [("a", "a.png", "a_mask.png"), ("b", "b.jpg", "b_mask.png")]
+
+
+def test_folders_of_the_split(tmp_path):
+    for part in ("train", "valid", "Test"):
+        touch(tmp_path, f"{part}/images/1.png", f"{part}/masks/1.png")
+    layout = find_layout(tmp_path)
+    assert {(pair.stem, pair.role) for pair in layout.pairs} == {
+        ("train/1", "train"),
+        ("valid/1", "validation"),
+        ("Test/1", "test"),
+    }
+
+
+def test_flat_folders_inside_the_folders_of_the_split(tmp_path):
+    touch(tmp_path, "train/a.png", "train/a_mask.png", "test/b.png", "test/b_mask.png")
+    assert [(pair.stem, pair.role) for pair in find_layout(tmp_path).pairs] == [
+        ("test/b", "test"),
+        ("train/a", "train"),
+    ]
+
+
+def test_instances_only_where_there_are_no_masks(tmp_path):
+    touch(tmp_path, "images/a.png", "instances/a.png")
+    assert find_layout(tmp_path).pairs[0].instances
+    touch(tmp_path, "masks/a.png", "masks_2ndHO/a.png")
+    assert found(tmp_path) == [("a", "images/a.png", "masks/a.png")]
+    assert not find_layout(tmp_path).pairs[0].instances
+
+
+def test_what_is_no_image_is_skipped(tmp_path):
+    touch(tmp_path, "SOURCE.md", ".DS_Store", "images/a.png", "masks/a.png", "images/Thumbs.db", "images/.b.png")
+    touch(tmp_path, "masks/notes.txt", "images/.hidden/c.png")
+    assert found(tmp_path) == [("a", "images/a.png", "masks/a.png")]
+
+
+def test_images_and_masks_without_a_partner(tmp_path):
+    touch(tmp_path, "images/a.png", "images/b.png", "masks/a.png", "masks/c.png")
+    assert problems(tmp_path) == ["images/b.png: has no mask", "masks/c.png: has no image"]
+
+
+def test_two_files_for_one_name(tmp_path):
+    touch(tmp_path, "images/a.png", "images/a.jpg", "images/b.png", "masks/a.png", "masks/b.png", "masks/b_mask.png")
+    assert problems(tmp_path) == [
+        "images/a.jpg and images/a.png: two images for one name: keep one",
+        "masks/b.png and masks/b_mask.png: two masks for one name: keep one",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["images/a.png", "masks/a.gif"], "masks/: no PNG, JPEG, TIFF or BMP files in it (found 1 .gif)"),
+        (["images/a.png"], "./: there is no masks/ folder beside images/"),
+        (["test/images/a.png", "train/masks/a.png"], "train/: there is no images/ folder beside masks/"),
+        (
+            ["images/a.png", "masks/a.png", "gt/a.png"],
+            "./: gt/ and masks/ could all be the masks: keep one, rename the others",
+        ),
+        (["a.png", "b.png"], "2 images, but no masks among them"),
+        (["data.h5"], "no PNG, JPEG, TIFF or BMP files in it (found 1 .h5)"),
+        (
+            ["images/a.png", "masks/a.png", "test/images/b.png", "test/masks/b.png"],
+            "test/: there is no train/ beside: move the other images into it",
+        ),
+        ([], "no PNG, JPEG, TIFF or BMP files in it"),
+        (
+            ["train/a.png", "train/a_mask.png", "val/b.png", "val/b_gt.png", "valid/c.png", "valid/c_gt.png"],
+            "val/ and valid/: more than one validation folder: keep one",
+        ),
+    ],
+)
+def test_unknown_layouts_are_refused(tmp_path, names, problem):
+    touch(tmp_path, *names)
+    assert problem in problems(tmp_path)
+
+
+def test_no_folder(tmp_path):
+    touch(tmp_path, "file.txt")
+    assert problems(tmp_path / "nowhere") == ["there is no such folder: check `data: {path: ...}`"]
+    assert problems(tmp_path / "file.txt") == [
+        "this is a file, not a folder: give the folder that holds the images and masks"
+    ]

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unetsearch.data.dataset import SegmentationData, Split
+from unetsearch.data.splits import fold, folds, hold_out, join_groups, paired_sides, pattern_groups, too_few
+from unetsearch.space.settings import SplitSettings
+
+ORDERS = st.sampled_from(["blocks", "random"])
+SETTINGS = st.builds(
+    SplitSettings,
+    test=st.sampled_from([0.0, 0.1, 0.2, 0.5]),
+    folds=st.integers(2, 6),
+    seed=st.integers(0, 5),
+)
+GROUPS = st.lists(st.integers(0, 12).map(str), min_size=4, max_size=40).filter(lambda groups: len(set(groups)) >= 3)
+
+
+def splits(groups, order, settings) -> tuple[Split, ...]:
+    kept, test = hold_out(groups, range(len(groups)), order, settings)
+    return fold(groups, kept, test, order, settings, by=order)
+
+
+@given(GROUPS, ORDERS, SETTINGS)
+def test_every_image_is_in_one_part_and_no_group_in_two(groups, order, settings):
+    found = splits(groups, order, settings)
+    assert found == splits(groups, order, settings)
+    for split in found:
+        parts = (split.train, split.validation, split.test)
+        assert sorted(index for part in parts for index in part) == list(range(len(groups)))
+        assert split.train
+        assert split.validation
+        assert bool(split.test) == (settings.test > 0)
+        names = [{groups[index] for index in part} for part in parts]
+        assert not names[0] & names[1]
+        assert not (names[0] | names[1]) & names[2]
+
+
+@given(GROUPS, ORDERS, SETTINGS)
+def test_each_image_beside_the_test_validates_once(groups, order, settings):
+    found = splits(groups, order, settings)
+    assert len({split.test for split in found}) == 1
+    validated = [index for split in found for index in split.validation]
+    assert sorted([*validated, *found[0].test]) == list(range(len(groups)))
+    kept = {groups[index] for index in validated}
+    assert len(found) == min(settings.folds, len(kept))
+
+
+@given(st.integers(5, 60), ORDERS, SETTINGS)
+def test_parts_have_their_shares(count, order, settings):
+    found = splits([str(index) for index in range(count)], order, settings)
+    if settings.test:
+        assert abs(len(found[0].test) - settings.test * count) <= 0.5 or len(found[0].test) == 1
+    sizes = [len(split.validation) for split in found]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_blocks_are_runs_in_the_order_of_the_images():
+    split = splits([str(index) for index in range(30)], "blocks", SplitSettings())[0]
+    assert split == Split(
+        train=tuple(range(19)), validation=tuple(range(19, 24)), test=tuple(range(24, 30)), by="blocks"
+    )
+
+
+def test_another_seed_is_another_random_split():
+    groups = [str(index) for index in range(30)]
+    assert splits(groups, "random", SplitSettings(seed=0)) != splits(groups, "random", SplitSettings(seed=1))
+
+
+def test_the_match_of_a_pattern_is_the_group():
+    assert pattern_groups(["p1_a", "p1_b", "x"], r"p\d") == ("p1", "p1", None)
+    assert pattern_groups(["p1_a_3", "p1_b_3"], r"(p\d)_._(\d)") == ("p1_3", "p1_3")
+
+
+@pytest.mark.parametrize(
+    ("stems", "groups"),
+    [
+        (["Image_01L", "Image_01R", "Image_02L", "Image_02R"], ("Image_01", "Image_01", "Image_02", "Image_02")),
+        (["7_left", "7_right"], ("7", "7")),
+        (["7-OD", "7-OS"], ("7", "7")),
+        (["7_l", "7_r"], ("7", "7")),
+        (["1L", "1R", "2L", "2R", "3L"], ("1", "1", "2", "2", "3")),
+        (["1L", "1R", "2L", "3R"], None),
+        (["cell", "tower"], None),
+        (["1a", "1b"], None),
+        (["1L", "2L"], None),
+        ([], None),
+    ],
+)
+def test_left_and_right_of_a_subject(stems, groups):
+    assert paired_sides(stems) == groups
+
+
+def test_equal_images_join_their_groups():
+    assert join_groups(["a", "b", "c", "d", "b"], [(1, 3), (0, 3)]) == ("a", "a", "c", "a", "a")
+
+
+@pytest.mark.parametrize(
+    ("images", "groups", "parts", "grouped", "problem"),
+    [
+        (4, 4, ("validation", "test"), False, None),
+        (
+            3,
+            3,
+            ("validation", "test"),
+            False,
+            "3 images cannot be split into training (at least 2 images) and validation (1) and test (1): "
+            "add images, or set `split: {test: 0}`",
+        ),
+        (
+            2,
+            2,
+            ("validation",),
+            False,
+            "2 images cannot be split into training (at least 2 images) and validation (1): add images",
+        ),
+        (
+            9,
+            1,
+            ("validation",),
+            True,
+            "1 group of images cannot be split into training (at least 2 images) and validation (1): add images",
+        ),
+    ],
+)
+def test_too_few(images, groups, parts, grouped, problem):
+    assert too_few(images, groups, parts, grouped=grouped) == problem
+
+
+@pytest.mark.parametrize("order", ["blocks", "random"])
+def test_the_folds_of_a_data_set_begin_with_its_split(order):
+    settings = SplitSettings(seed=3)
+    groups = tuple(str(index // 2) for index in range(40))
+    found = splits(groups, order, settings)
+    data = SegmentationData(
+        name="",
+        images=(np.zeros((1, 4, 4), np.uint8),) * 40,
+        masks=(np.zeros((4, 4), np.uint8),) * 40,
+        stems=tuple(str(index) for index in range(40)),
+        groups=groups,
+        classes=("background", "foreground"),
+        split=found[0],
+        notes=(),
+        fingerprint="",
+    )
+    assert folds(data, settings) == found
+    assert len(found) == 5
