@@ -1,0 +1,53 @@
+import pytest
+
+from unetsearch.errors import StudyError
+from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned, write_atomically
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudyError) as caught:
+        create_folder(tmp_path / "file" / "study")
+    assert str(caught.value) == (
+        f"{tmp_path / 'file' / 'study'}: cannot write here (Not a directory); give another folder with --out"
+    )
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(StudyError) as caught:
+        create_folder(tmp_path)
+    assert str(caught.value) == (f"{tmp_path}: the folder is not empty and holds no study; give another one with --out")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_no_study(tmp_path):
+    with pytest.raises(StudyError) as caught:
+        open_folder(tmp_path)
+    assert str(caught.value) == (f"{tmp_path}: no study here (no study.yaml and study.db); `unetsearch run` makes one")
+
+
+def test_one_owner_at_a_time(tmp_path):
+    folder = create_folder(tmp_path / "study")
+    with owned(folder), pytest.raises(StudyError) as caught, owned(folder):
+        pass
+    assert str(caught.value) == (
+        f"{folder.path}: another process is running this study; wait for it, or give another --out"
+    )
+    with owned(folder):
+        pass
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+
+
+def test_models_lie_by_the_names_of_their_trials(tmp_path):
+    folder = StudyFolder(tmp_path)
+    assert folder.model("#12") == tmp_path / "models" / "12"
+    assert folder.model("unet++") == tmp_path / "models" / "unet++"

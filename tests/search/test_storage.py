@@ -1,0 +1,79 @@
+import sqlite3
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from unetsearch.errors import StudyError
+from unetsearch.search.candidate import Candidate
+from unetsearch.search.records import TrialRecord, front_of
+from unetsearch.search.storage import open_studies
+from unetsearch.space.settings import LimitSettings
+from unetsearch.training.score import Score
+
+
+def test_records_come_back_as_they_were_written(runner, space):
+    _, records = runner.run(space)
+    assert runner.open(space).records == records
+
+
+def test_a_record_survives_plain_data():
+    import json
+
+    from unetsearch.graph.references import reference
+    from unetsearch.space.recipe import Recipe
+
+    record = Candidate.of(reference("unet3+", width=4), Recipe()).record(3, values={"depth": 4, "up": None})
+    score = Score(step=1, loss=0.5, dice=0.1, iou=0.2, dice_by_class=(0.1,), iou_by_class=(0.2,), seconds=3.0)
+    record = replace(record, curve=(score,), state="failed", reason="so")
+    assert TrialRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+def test_the_storage_is_plain_optuna(runner, space):
+    runner.run(space)
+    storage = f"sqlite:///{runner.folder.database.as_posix()}"
+    study = optuna.load_study(study_name="tiny", storage=storage)
+    assert study.metric_names == ["dice", "params"]
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert all(trial.user_attrs["record"]["architecture"]["channels"] for trial in study.trials)
+    assert study.best_trials
+
+
+def test_a_broken_database_is_said_so(runner):
+    runner.folder.database.write_bytes(b"this is no database" * 100)
+    with pytest.raises(StudyError, match=r"study\.db: cannot be read as an Optuna storage"):
+        open_studies(runner.folder, "tiny", ("dice", "params"))
+    assert runner.folder.database.read_bytes().startswith(b"this is no database")
+
+
+def test_the_database_is_sound_after_a_search(runner, space):
+    runner.run(space)
+    with sqlite3.connect(runner.folder.database) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_the_hash_is_of_network_and_training(space):
+    point = space.sample(0)
+    one = Candidate.of(point.architecture, point.recipe)
+    assert one.hash == Candidate.of(point.architecture, point.recipe).hash
+    assert one.hash != Candidate.of(point.architecture, replace(point.recipe, learning_rate=1e-3)).hash
+    assert one.hash != Candidate.of(replace(point.architecture, norm="group"), point.recipe).hash
+
+
+def test_excess_is_a_share_of_the_limit(space):
+    point = space.sample(0)
+    candidate = Candidate.of(point.architecture, point.recipe)
+    params = candidate.cost.params
+    assert candidate.excess(LimitSettings()) == {}
+    assert candidate.excess(LimitSettings(params=params)) == {"params": 0}
+    assert candidate.excess(LimitSettings(params=params // 2, macs=10**15))["params"] == pytest.approx(1, rel=0.01)
+
+
+def test_the_front_is_of_the_objectives_asked_for(runner, space):
+    _, records = runner.run(space, trials=100)
+    by_dice = front_of(records, ("dice",))
+    assert {record.architecture.depth for record in by_dice} == {3}
+    front = front_of(records, ("dice", "params"))
+    assert [record.params for record in front] == sorted(record.params for record in front)
+    assert [record.architecture.depth for record in front] == [1, 2, 3]
+    assert front_of([], ("dice", "params")) == []

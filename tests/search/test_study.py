@@ -1,0 +1,215 @@
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+
+from unetsearch.search.events import Continued, Ended, Finished, Scored, Started
+from unetsearch.search.folder import create_folder
+from unetsearch.search.slots import TrainingFailedError
+from unetsearch.space.settings import Baseline, LimitSettings, SearchSettings
+
+
+def states(records):
+    return [record.state for record in records]
+
+
+def test_a_search_trains_as_many_as_were_asked_for_and_says_what_happens(runner, space):
+    events, records = runner.run(space)
+    trained = [record for record in records if record.state == "complete"]
+    assert len(trained) == 5
+    assert len({record.hash for record in trained}) == 5
+    assert [type(event) for event in events if isinstance(event, Started)] == [Started] * 5
+    assert len([event for event in events if isinstance(event, Scored)]) == 10
+    assert events[-1] == Ended("5 of 5 trials are trained")
+    last = [event for event in events if isinstance(event, Finished)][-1]
+    assert (last.progress.trials, last.progress.of_trials) == (5, 5)
+
+
+def test_totals_are_totals(runner, space, fake_slot):
+    runner.run(space, trials=3)
+    slot = fake_slot()
+    events, records = runner.run(space, slot, trials=5)
+    assert len(slot.jobs) == 2, "continuing goes up to the total, it does not add it"
+    assert events[0] == Continued(finished=3, interrupted=0)
+    again = fake_slot()
+    runner.run(space, again, trials=5)
+    assert again.jobs == []
+    assert len({record.hash for record in records if record.state == "complete"}) == 5
+
+
+def test_time_is_a_total_too(runner, space, fake_slot, monkeypatch):
+    clock = iter(range(0, 100000, 10))
+    monkeypatch.setattr("unetsearch.search.study.perf_counter", lambda: next(clock))
+    timed = replace(space, search=SearchSettings(trials=100, time=35))
+    events, _ = runner.run(timed)
+    assert events[-1] == Ended("the time is spent: 40 of 35 s of training")
+    slot = fake_slot()
+    runner.run(timed, slot)
+    assert slot.jobs == []
+
+
+def test_a_small_space_is_enumerated_and_ends(runner, space, fake_slot):
+    slot = fake_slot()
+    events, records = runner.run(space, slot, trials=100)
+    assert space.size == 12
+    assert len(slot.jobs) == 9, "three of the twelve points are networks that others are too"
+    assert events[-1] == Ended("every point of the space within the limits is trained")
+    assert states(records) == ["complete"] * 9
+    again = fake_slot()
+    runner.run(space, again, trials=100)
+    assert again.jobs == []
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
+def test_samplers_train_nothing_twice_and_end_where_all_is_trained(runner, space, fake_slot, sampler):
+    slot = fake_slot()
+    events, records = runner.run(replace(space, search=SearchSettings(trials=100, sampler=sampler)), slot)
+    assert len(slot.jobs) == 9
+    assert events[-1] == Ended("every point of the space within the limits is trained")
+    repeats = [record for record in records if record.state == "repeat"]
+    assert repeats
+    for record in repeats:
+        first = next(other for other in records if other.name == record.repeat_of)
+        assert (record.hash, record.curve, first.state) == (first.hash, first.curve, "complete")
+
+
+def test_points_over_a_limit_cost_no_training_and_no_trial(runner, space, fake_slot):
+    slot = fake_slot()
+    limited = replace(space, limits=LimitSettings(params=5000))
+    _, records = runner.run(limited, slot, trials=100)
+    assert {record.state for record in records} == {"complete", "infeasible"}
+    over = [record for record in records if record.state == "infeasible"]
+    assert all(record.params > 5000 and record.reason == "over the limit of params" for record in over)
+    assert all(record.params <= 5000 for record in records if record.state == "complete")
+    assert len(slot.jobs) == len(records) - len(over)
+    study = runner.open(limited).search
+    trials = {trial.number: trial for trial in study.trials}
+    for record in over:
+        assert trials[record.number].values == [0.0, record.params]
+        assert trials[record.number].constraints["params"] > 0
+    feasible = trials[next(record.number for record in records if record.state == "complete")]
+    assert feasible.constraints["params"] <= 0
+
+
+def test_a_space_with_nothing_within_its_limits_ends(runner, space, endless, fake_slot):
+    for some in (space, endless):
+        slot = fake_slot()
+        impossible = replace(some, name=f"{some.name}{len(some.training)}", limits=LimitSettings(params=10))
+        events, _ = runner.run(impossible, slot)
+        assert slot.jobs == []
+        assert events[-1] == Ended("every point of the space within the limits is trained")
+
+
+def test_a_failed_training_costs_one_trial_and_is_told_why(runner, endless, fake_slot, diverged):
+    slot = fake_slot(fail={2: diverged})
+    _, records = runner.run(endless, slot)
+    assert states(records) == ["complete", "failed", "complete", "complete", "complete"]
+    assert records[1].reason == "the loss was nan"
+    assert len(records[1].curve) == 1
+    assert not records[1].scored
+    trial = runner.open(endless).search.trials[1]
+    assert trial.state == optuna.trial.TrialState.FAIL
+
+
+def test_out_of_memory_is_infeasible_so_that_the_sampler_learns_it(runner, endless, fake_slot):
+    slot = fake_slot(fail={1: TrainingFailedError("out of memory", memory=True)})
+    _, records = runner.run(endless, slot)
+    assert states(records)[0] == "infeasible"
+    trial = runner.open(endless).search.trials[0]
+    assert trial.values == [0.0, records[0].params]
+    assert trial.constraints["memory"] == 1
+
+
+def test_an_interruption_loses_the_running_trial_only(runner, endless, fake_slot):
+    slot = fake_slot(fail={3: KeyboardInterrupt()})
+    search = runner.search(endless, slot)
+    with pytest.raises(KeyboardInterrupt):
+        list(search.run())
+    lost = slot.jobs[2]
+    after = fake_slot()
+    events, records = runner.run(endless, after)
+    assert events[0] == Continued(finished=2, interrupted=1)
+    assert len(after.jobs) == 3
+    assert (after.jobs[0].architecture, after.jobs[0].recipe) == (lost.architecture, lost.recipe), "it is put back"
+    assert states(records) == ["complete"] * 5
+
+
+def test_a_kill_between_record_and_values_loses_nothing(runner, endless, fake_slot, monkeypatch):
+    monkeypatch.setattr("unetsearch.search.storage._tell", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(endless)
+    monkeypatch.undo()
+    slot = fake_slot()
+    events, records = runner.run(endless, slot)
+    assert events[0] == Continued(finished=1, interrupted=0)
+    assert len(slot.jobs) == 4
+    assert len({record.number for record in records}) == 5
+
+
+def test_baselines_come_first_in_a_study_of_their_own(runner, space, fake_slot):
+    slot = fake_slot()
+    with_baselines = replace(
+        space, baselines=(Baseline(name="unet3+"), Baseline(name="unet", values={"width": 12, "depth": 2}))
+    )
+    _, records = runner.run(with_baselines, slot)
+    assert [record.baseline for record in records[:2]] == ["unet3+", "unet"]
+    assert slot.jobs[0].architecture.channels[0] == 4, "the smallest width of the space"
+    assert slot.jobs[1].architecture.channels == (12, 24, 48)
+    studies = runner.open(with_baselines)
+    assert [len(study.trials) for study in (studies.baselines, studies.search)] == [2, 5]
+    again = fake_slot()
+    runner.run(with_baselines, again)
+    assert again.jobs == []
+
+
+def test_a_point_that_is_a_baseline_is_not_trained_again(runner, space, fake_slot):
+    with_baseline = replace(space, baselines=(Baseline(name="unet", values={"depth": 2}),))
+    slot = fake_slot()
+    _, records = runner.run(with_baseline, slot, trials=100)
+    assert len(slot.jobs) == 9
+    repeat = [record for record in records if record.state == "repeat"]
+    assert [(record.repeat_of, record.architecture.depth) for record in repeat] == [("unet", 2)]
+
+
+def test_a_continued_study_does_not_repeat_its_random_points(runner, endless):
+    random = replace(endless, search=SearchSettings(trials=3, sampler="random"))
+    runner.run(random)
+    _, records = runner.run(random, trials=6)
+    rates = [record.recipe.learning_rate for record in records]
+    assert len(set(rates)) == 6
+
+
+def test_the_same_seed_gives_the_same_search(tmp_path, runner, endless):
+    def values(name, seed):
+        settings = SearchSettings(trials=12, seed=seed)
+        elsewhere = replace(runner, folder=create_folder(tmp_path / name))
+        _, records = elsewhere.run(replace(endless, search=settings))
+        return [record.values for record in records]
+
+    first = values("one", 1)
+    assert first == values("two", 1)
+    assert first != values("three", 2)
+
+
+def test_models_of_trials_that_left_the_front_are_removed(runner, endless, fake_slot):
+    class Saving(fake_slot):
+        def train(self, job):
+            yield from super().train(job)
+            Path(job.folder).mkdir(parents=True)
+            (Path(job.folder) / "weights.safetensors").write_bytes(b"w")
+
+    _, records = runner.run(endless, Saving(), trials=12)
+    kept = {path.name for path in (runner.folder.path / "models").iterdir()}
+    front = {
+        str(record.number)
+        for record in records
+        if not any(
+            other.params <= record.params
+            and other.final.dice >= record.final.dice
+            and (other.params, other.final.dice) != (record.params, record.final.dice)
+            for other in records
+        )
+    }
+    assert kept == front
+    assert len(front) < 12
