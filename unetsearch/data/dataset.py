@@ -53,4 +53,4 @@ class SegmentationData:
     @property
     def min_side(self) -> int:
         """The shortest side of any image, in pixels."""
-        return min(min(image.shape[1:]) for image in self.images)
+        return int(min(min(image.shape[1:]) for image in self.images))

@@ -46,6 +46,11 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """The data are on the device; jobs can come."""
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The training is finished and its model written."""
 

@@ -10,7 +10,7 @@ from threading import Thread
 from types import TracebackType
 from typing import IO, Any, Self
 
-from unetsearch.search.messages import Done, Failed, Job, Setup
+from unetsearch.search.messages import Done, Failed, Job, Ready, Setup
 from unetsearch.training.score import Score
 
 WAIT = 0.5
@@ -44,15 +44,24 @@ class Slot:
 
     def train(self, job: Job) -> Iterator[Score]:
         """Yields the job's scores as they come. Raises TrainingFailedError, also where the process dies."""
-        if self._process is None:
-            self._start()
+        self.warm_up()
         self._say(job)
         while not isinstance(answer := self._next(), Done):
             if isinstance(answer, Failed):
                 raise TrainingFailedError(answer.reason, memory=answer.memory)
-            if answer is None:
+            if not isinstance(answer, Score):
                 raise TrainingFailedError(self._death())
             yield answer
+
+    def warm_up(self) -> None:
+        """Starts the process, if none is there, and waits until it has its data.
+
+        Raises TrainingFailedError where it dies of that.
+        """
+        if self._process is None:
+            self._start()
+            if self._next() is None:
+                raise TrainingFailedError(self._death())
 
     def close(self) -> None:
         """Ends the process, in the middle of a training too."""
@@ -85,7 +94,7 @@ class Slot:
         except (BrokenPipeError, OSError):
             pass  # the process died: the reading side finds out and says why
 
-    def _next(self) -> Score | Done | Failed | None:
+    def _next(self) -> Score | Ready | Done | Failed | None:
         """The next answer; None where the process is dead."""
         while True:
             try:

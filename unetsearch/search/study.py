@@ -90,9 +90,11 @@ class Search:
             folder=str(self.folder.model(record.name).resolve()),
             preview=self.preview,
         )
-        started = perf_counter()
         excess = candidate.excess(self.space.limits)
+        started = perf_counter()
         try:
+            self.slot.warm_up()
+            started = perf_counter()
             for score in self.slot.train(job):
                 record = replace(record, curve=(*record.curve, score))
                 yield Scored(record.name, score)

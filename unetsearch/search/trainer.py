@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from unetsearch.graph.build import build_graph
 from unetsearch.network.network import Network, build_network
 from unetsearch.search.folder import write_atomically
-from unetsearch.search.messages import Done, Failed, Job, Setup
+from unetsearch.search.messages import Done, Failed, Job, Ready, Setup
 from unetsearch.training.batches import DeviceData, normalised, on_device
 from unetsearch.training.inference import predict
 from unetsearch.training.score import Score
@@ -32,6 +32,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     setup: Setup = pickle.load(requests)
     torch.set_num_threads(setup.threads)  # before any work: two trainers with all threads each are far slower
     data = on_device(setup.data, torch.device(setup.device))
+    pickle.dump(Ready(), answers)
+    answers.flush()
     while True:
         try:
             job: Job = pickle.load(requests)

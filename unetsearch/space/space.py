@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import exp, log
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from unetsearch.space.architecture import Architecture, Skip, channels_by_level
 from unetsearch.space.recipe import Recipe
@@ -90,7 +90,7 @@ class SearchSpace:
         return Point(
             values,
             make_architecture(architecture, in_channels=self.in_channels, out_channels=self.out_channels),
-            replace(self.recipe, **training),
+            replace(self.recipe, **cast(Any, training)),
         )
 
     def sample(self, seed: int) -> Point:
