@@ -28,8 +28,9 @@ from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.search.slots import Slot
 from unetsearch.search.storage import Studies, open_studies
 from unetsearch.search.study import Search
-from unetsearch.space.document import dump_space, parse_duration, resolved
+from unetsearch.space.document import parse_duration
 from unetsearch.space.document import load_space as read_space
+from unetsearch.space.resolved import dump_space, resolved
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.starters import find_space
 from unetsearch.training.device import describe, find_device

@@ -140,7 +140,8 @@ def _trial_pick(trial: Trial) -> Pick:
             return trial.suggest_float(name, value.low, value.high, log=value.log)
         last = value.at(value.size - 1)  # Optuna warns where the upper end is no step of the lower one
         if value.integer:
-            return trial.suggest_int(name, round(value.low), round(last), step=round(value.step or 1), log=value.log)
+            step = 1 if value.log else round(value.step or 1)  # Optuna has no steps in a logarithmic range
+            return trial.suggest_int(name, round(value.low), round(last), step=step, log=value.log)
         return trial.suggest_float(name, value.low, last, step=value.step)
 
     return pick

@@ -1,0 +1,342 @@
+"""The door of the YAML: what it accepts, and every sentence it says."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unetsearch.errors import SpaceError
+from unetsearch.space import fields
+from unetsearch.space.document import load_space, parse_count, parse_duration, parse_space
+from unetsearch.space.resolved import dump_space, resolved
+from unetsearch.space.settings import Baseline, LimitSettings, SplitSettings
+from unetsearch.space.values import Choice, Option, Range, fixed
+
+
+def problems(text, overrides=()):
+    with pytest.raises(SpaceError) as caught:
+        parse_space(text, "x.yaml", overrides)
+    return list(caught.value.problems)
+
+
+def test_a_whole_study():
+    space = parse_space(
+        """
+name: nuclei
+data: {path: ../images, classes: {background: 0, nucleus: 255}, ignore: 7, split: {test: 0.1, groups: 'p(\\d+)'}}
+architecture:
+  depth: [1, 2]
+  width: {low: 8, high: 32}
+  skip:
+    - plain
+    - dense: {deep_supervision: [true, false]}
+    - full_scale: {channels: 16}
+training: {steps: 60, learning_rate: {low: 1e-3, high: 3e-2, log: true}, weight_decay: 1e-3}
+objectives: [dice, macs]
+limits: {params: 8M, macs: 1.5g}
+baselines: [unet, {unet++: {width: 16, depth: 3}}]
+search: {trials: 7, time: 1h30m}
+""",
+        "nuclei.yaml",
+    )
+    assert space.name == "nuclei"
+    assert space.data.path == "../images"
+    assert space.data.classes == {"background": 0, "nucleus": 255}
+    assert space.data.split == SplitSettings(test=0.1, groups="p(\\d+)", by="groups")
+    assert space.architecture["width"] == Range(8, 32, step=4, integer=True)
+    assert space.architecture["depth"] == Choice((Option(1), Option(2)))
+    supervision = Choice((Option(True), Option(False)))
+    assert space.architecture["skip"] == Choice(
+        (
+            Option("plain", {"deep_supervision": fixed(False)}),
+            Option("dense", {"deep_supervision": supervision}),
+            Option("full_scale", {"deep_supervision": fixed(False), "channels": fixed(16)}),
+        )
+    )
+    assert space.training == {"learning_rate": Range(1e-3, 3e-2, log=True)}
+    assert (space.recipe.steps, space.recipe.weight_decay, space.recipe.learning_rate) == (60, 1e-3, 4e-3)
+    assert space.objectives == ("dice", "macs")
+    assert space.limits == LimitSettings(params=8_000_000, macs=1_500_000_000)
+    assert space.baselines == (Baseline(name="unet"), Baseline(name="unet++", values={"width": 16, "depth": 3}))
+    assert (space.search.trials, space.search.time) == (7, 5400)
+    assert space.size is None
+
+
+def test_every_problem_at_once_in_the_order_of_the_file():
+    text = """name: a b
+architecture:
+  depth: [1, 2, 9]
+  widht: 8
+  skip: [plain, denze]
+  norm: no
+training:
+  evaluations: 9999999
+search: {trials: 0}
+"""
+    assert problems(text, ["training.crop=small"]) == [
+        "x.yaml:1  name: expected letters, digits, dots, dashes and underscores, got 'a b'",
+        "x.yaml:3  architecture.depth[2]: expected a whole number from 1 to 7, got 9",
+        "x.yaml:4  architecture.widht: unknown key; expected one of depth, width, growth, encoder, norm, activation, "
+        "down, up, dropout, skip; did you mean 'width'?",
+        "x.yaml:5  architecture.skip[1]: expected one of plain, dense, full_scale, got 'denze'; did you mean 'dense'?",
+        "x.yaml:6  architecture.norm: expected one of batch, group, none, got 'no'; did you mean 'none'?",
+        "x.yaml:8  training.evaluations: expected a whole number from 1 to 1000, got 9999999",
+        "x.yaml:9  search.trials: expected a whole number of at least 1, got 0",
+        "--set training.crop=small  training.crop: expected a whole number from 8 to 4096, got 'small'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "x.yaml  the file is empty; `unetsearch schema` tells what it may hold"),
+        ("- a", "x.yaml:1  expected a mapping, got a list"),
+        ("name: x\na: [", "x.yaml:2  not YAML: expected the node content, but found '<stream end>'"),
+        ("name: \u0007", "x.yaml  not YAML: unacceptable character #x0007: special characters are not allowed"),
+        ("name: x\nname: y", "x.yaml:2  name: given twice, first in line 1; keep one"),
+        (
+            "architecture: {width: !!python/object:os.system 8}",
+            "x.yaml:1  architecture.width: the tag tag:yaml.org,2002:python/object:os.system is not allowed; "
+            "write a plain value",
+        ),
+        (
+            "depth: 3",
+            "x.yaml:1  depth: unknown key; expected one of name, data, architecture, training, objectives, limits, "
+            "baselines, search; it belongs under architecture",
+        ),
+        ("architecture: {depth: 2.0}", "x.yaml:1  architecture.depth: expected a whole number from 1 to 7, got 2.0"),
+        ("architecture: {depth: true}", "x.yaml:1  architecture.depth: expected a whole number from 1 to 7, got true"),
+        ("architecture: {depth: '3'}", "x.yaml:1  architecture.depth: expected a whole number from 1 to 7, got '3'"),
+        ("architecture: {width: 6}", "x.yaml:1  architecture.width: expected a multiple of 4 from 4 to 1024, got 6"),
+        ("architecture: {norm: }", "x.yaml:1  architecture.norm: expected one of batch, group, none, got nothing"),
+        ("architecture: {dropout: 1}", "x.yaml:1  architecture.dropout: expected a number from 0 below 1, got 1"),
+        (
+            "architecture: {depth: []}",
+            "x.yaml:1  architecture.depth: expected at least one choice, a whole number from 1 to 7, got an empty list",
+        ),
+        ("architecture: {depth: [1, 1]}", "x.yaml:1  architecture.depth[1]: 1 is a choice already; name each once"),
+        (
+            "architecture: {skip: [{dense: {deep_supervision: off}}]}",
+            "x.yaml:1  architecture.skip[0].dense.deep_supervision: expected true or false, got 'off'",
+        ),
+        (
+            "architecture: {skip: {plain: {channels: 8}}}",
+            "x.yaml:1  architecture.skip.plain.channels: unknown key; expected one of deep_supervision",
+        ),
+        (
+            "architecture: {encoder: {plain: {a: 1}}}",
+            "x.yaml:1  architecture.encoder: expected one of plain, residual alone, got a mapping",
+        ),
+        (
+            "architecture: {growth: {low: 2, high: 1}}",
+            "x.yaml:1  architecture.growth: low must be below high, got 2 and 1",
+        ),
+        (
+            "architecture: {growth: {low: 2}}",
+            "x.yaml:1  architecture.growth: a range needs low and high; high is missing",
+        ),
+        (
+            "architecture: {up: {low: 1, high: 2}}",
+            "x.yaml:1  architecture.up: expected one of transposed, bilinear, nearest, or a list of those; "
+            "a range is for numbers",
+        ),
+        (
+            "training: {weight_decay: {low: 0, high: 1, log: true}}",
+            "x.yaml:1  training.weight_decay.low: a logarithmic range starts above 0, got 0",
+        ),
+        (
+            "training: {weight_decay: {low: 1e-3, high: 1, log: true, step: 1e-3}}",
+            "x.yaml:1  training.weight_decay.step: a logarithmic range takes no step; leave out one of the two",
+        ),
+        (
+            "training: {steps: [100, 200]}",
+            "x.yaml:1  training.steps: is never searched; expected a whole number of at least 1, got a list",
+        ),
+        ("training: {steps: 2}", "x.yaml:1  training.evaluations: expected at most training.steps (2), got 12"),
+        (
+            "architecture: {depth: [1, 6]}",
+            "x.yaml:1  architecture.depth: depth 6 needs crops of at least 128 pixels, and training.crop is 96: "
+            "take a depth of at most 5, or a larger crop",
+        ),
+        (
+            "baselines: [unet]\ntraining: {crop: 16}\narchitecture: {depth: 2}",
+            "x.yaml:1  baselines[0].unet: depth 4 needs crops of at least 32 pixels, and training.crop is 16: "
+            "take a depth of at most 3, or a larger crop",
+        ),
+        (
+            "baselines: [unet4]",
+            "x.yaml:1  baselines[0]: expected one of unet, unet++, unet3+, got 'unet4'; did you mean 'unet'?",
+        ),
+        ("baselines: [unet, unet]", "x.yaml:1  baselines[1]: 'unet' is a baseline already; name each once"),
+        (
+            "baselines: [{unet: {channels: 8}}]",
+            "x.yaml:1  baselines[0].unet.channels: only unet3+ has channels of an edge",
+        ),
+        (
+            "objectives: [params]",
+            "x.yaml:1  objectives: expected dice or iou among them, or the smallest network would win",
+        ),
+        ("objectives: [dice, dice]", "x.yaml:1  objectives: an objective is named twice; name each once"),
+        ("limits: {params: 8X}", "x.yaml:1  limits.params: expected a number such as 500k or 8M, got '8X'"),
+        ("search: {time: 3x}", "x.yaml:1  search.time: expected a time such as 90s, 30m or 2h, got '3x'"),
+        (
+            "search: {sampler: enumerate}\ntraining: {learning_rate: {low: 1e-3, high: 1}}",
+            "x.yaml:1  search.sampler: enumerate needs a space without continuous ranges; give them a step",
+        ),
+        (
+            "data: {split: {groups: '('}}",
+            "x.yaml:1  data.split.groups: not a regular expression: missing ), unterminated subpattern at position 0",
+        ),
+        (
+            "data: {split: {by: groups}}",
+            "x.yaml:1  data.split: by: groups needs groups, a regular expression of file names",
+        ),
+        (
+            "data: {classes: [a, b]}",
+            "x.yaml:1  data.classes: expected auto, or at least two names with their mask values, background first, "
+            "got a list",
+        ),
+        (
+            "data: {classes: {a: 1, b: 1}}",
+            "x.yaml:1  data.classes: two names have the same mask value; give each its own",
+        ),
+    ],
+)
+def test_one_problem_one_sentence(text, message):
+    assert problems(text) == [message]
+
+
+def test_numbers_and_words_are_what_they_look_like():
+    space = parse_space("training: {learning_rate: 1e-3, weight_decay: .5}\nname: 2024-01-01", "x")
+    assert (space.recipe.learning_rate, space.recipe.weight_decay, space.name) == (1e-3, 0.5, "2024-01-01")
+    assert parse_space("training: {steps: 010, evaluations: 1}", "x").recipe.steps == 10, "not octal"
+    assert parse_space("architecture: {norm: 'none', depth: {value: 2}}", "x").architecture["norm"] == fixed("none")
+
+
+def test_a_bomb_of_aliases_is_refused_at_once():
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    assert any("aliases that contain themselves or grow too large" in line for line in problems("\n".join(lines)))
+
+
+def test_an_alias_of_itself_is_refused():
+    assert problems("limits: &a {params: *a}")[0] == (
+        "x.yaml:1  limits.params: aliases that contain themselves or grow too large"
+    )
+
+
+def test_aliases_are_fine():
+    space = parse_space("architecture: {depth: &few [1, 2], growth: *few}", "x")
+    assert space.size == 4
+
+
+def test_overrides_come_before_anything_is_checked():
+    space = parse_space(
+        "training: {steps: wrong, crop: 32}\narchitecture: {depth: 3}",
+        "x",
+        ["training.steps=20", "training.evaluations=2", "architecture.skip=[plain, dense]", "search.time=5m"],
+    )
+    assert (space.recipe.steps, space.recipe.evaluations, space.search.time, space.size) == (20, 2, 300, 2)
+    assert problems("name: x", ["foo", "name.x=3"]) == [
+        "--set foo  expected a.b=value, such as training.steps=300",
+        "--set name.x=3  name.x is no place in the file: a value stands where a section should",
+    ]
+    assert problems("name: x", ["search.trials=["])[0].startswith("--set search.trials=[  not YAML")
+
+
+def test_files(tmp_path):
+    path = tmp_path / "my study.yaml"
+    path.write_text("data: {path: images}\n", encoding="utf-8")
+    space = load_space(path)
+    assert space.name == "my-study"
+    assert Path(space.data.path) == tmp_path / "images"
+    path.write_text("search: {trials: 1}")
+    assert load_space(path).data.path == "cells"
+    path.write_bytes(b"name: \xff")
+    with pytest.raises(SpaceError, match="not a text in UTF-8"):
+        load_space(path)
+    with pytest.raises(SpaceError) as caught:
+        load_space(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: cannot be read (Is a directory)"
+
+
+@pytest.mark.parametrize(("text", "count"), [("8M", 8_000_000), ("1.5k", 1500), ("2g", 2 * 10**9), ("77", 77), (5, 5)])
+def test_counts(text, count):
+    assert parse_count(text) == count
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("45", 45)])
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+def test_a_wrong_duration():
+    with pytest.raises(SpaceError, match="time: expected a time such as 90s, 30m or 2h, got 'soon'"):
+        parse_duration("soon")
+
+
+def values(field):
+    """Anything the grammar allows for a field."""
+    kind = field.kind
+    if isinstance(kind, fields.Number):
+        top = min(kind.high, 64) if kind.integer else kind.high
+        if kind.integer:
+            number = st.integers(int(kind.low) // kind.multiple, int(top) // kind.multiple).map(
+                lambda n: n * kind.multiple
+            )
+        else:
+            number = st.floats(max(kind.low, 1e-6), top, exclude_max=kind.below)
+        number = number.filter(kind.fits)
+        if not field.searched:
+            return number
+        ends = st.tuples(number, number).filter(lambda pair: pair[0] < pair[1])
+        ranges = ends.map(lambda pair: {"low": pair[0], "high": pair[1]})
+        return st.one_of(
+            number, number.map(lambda n: {"value": n}), st.lists(number, min_size=1, max_size=3, unique=True), ranges
+        )
+    if isinstance(kind, fields.Flag):
+        return st.one_of(st.booleans(), st.just([True, False]))
+    assert isinstance(kind, fields.Name)
+    option = st.sampled_from(kind.names)
+    if field.options:
+        option = option.flatmap(
+            lambda name: st.one_of(st.just(name), section(field.options[name]).map(lambda own: {name: own}))
+        )
+        return st.lists(option, min_size=1, max_size=3, unique_by=lambda o: o if isinstance(o, str) else next(iter(o)))
+    return st.one_of(option, st.lists(option, min_size=1, unique=True))
+
+
+def section(table):
+    return st.fixed_dictionaries({}, optional={name: values(field) for name, field in table.items()})
+
+
+documents = st.fixed_dictionaries(
+    {"training": section(fields.TRAINING).map(lambda d: d | {"crop": 256, "steps": 1000})},
+    optional={
+        "name": st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True),
+        "architecture": section(fields.ARCHITECTURE),
+        "objectives": st.sampled_from([["dice"], ["iou", "params"], ["dice", "params", "macs"]]),
+        "limits": st.just({"params": "8M"}),
+        "baselines": st.just(["unet", {"unet3+": {"channels": 8, "depth": 2}}]),
+        "search": st.just({"trials": 3, "time": 90, "sampler": "nsga2", "seed": 4}),
+        "data": st.just({"path": "cells", "ignore": 3, "split": {"test": 0.1, "folds": 3}}),
+    },
+)
+
+
+@given(documents)
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_accepted_comes_back_from_its_resolved_document(document):
+    import jsonschema
+
+    from unetsearch.space.schema import json_schema
+
+    jsonschema.validate(document, json_schema())
+    space = parse_space(yaml.safe_dump(document), "x")
+    again = parse_space(dump_space(space), "again")
+    assert again == space
+    assert resolved(again) == resolved(space)
+    jsonschema.validate(resolved(space), json_schema())
+    assert space.sample(1) == again.sample(1)

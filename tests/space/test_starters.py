@@ -1,0 +1,30 @@
+import pytest
+
+from unetsearch.errors import SpaceError
+from unetsearch.space.document import load_space
+from unetsearch.space.starters import find_space, starters
+
+
+def test_the_shipped_spaces():
+    assert set(starters()) == {"quickstart", "depth", "unet-family"}
+    assert {name: load_space(path).size for name, path in starters().items()} == {
+        "quickstart": 80,
+        "depth": 5,
+        "unet-family": 1200,
+    }
+
+
+def test_a_file_comes_before_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_space("quickstart") == find_space("quickstart.yaml") == starters()["quickstart"]
+    (tmp_path / "quickstart.yaml").write_text("name: mine")
+    assert find_space("quickstart.yaml").read_text() == "name: mine"
+
+
+def test_neither_file_nor_name():
+    with pytest.raises(SpaceError) as caught:
+        find_space("quikstart")
+    assert str(caught.value) == (
+        "quikstart: no such file, and no space of that name; there are depth, quickstart, unet-family; "
+        "did you mean 'quickstart'?"
+    )

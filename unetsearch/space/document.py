@@ -1,0 +1,266 @@
+"""The one door of the YAML: from text to a SearchSpace, with every error at once."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from unetsearch.errors import SpaceError
+from unetsearch.space import fields
+from unetsearch.space.marks import Marked, Marker
+from unetsearch.space.reader import Reader, largest
+from unetsearch.space.recipe import Recipe
+from unetsearch.space.settings import Baseline, DataSettings, LimitSettings, SearchSettings, SplitSettings
+from unetsearch.space.space import SearchSpace
+from unetsearch.space.values import Choice, Value
+
+SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9}
+SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
+def load_space(path: Path, overrides: Sequence[str] = ()) -> SearchSpace:
+    """The space of a YAML file; a relative `data.path` starts at the file's folder.
+
+    `overrides`: `a.b=value`, set before anything is checked. Raises SpaceError with every problem found.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SpaceError([f"{path}: not a text in UTF-8"]) from None
+    except OSError as error:
+        raise SpaceError([f"{path}: cannot be read ({error.strerror or error})"]) from None
+    space = parse_space(text, path.name, overrides, stem=path.stem)
+    if space.data.path == "cells":
+        return space
+    return replace(space, data=replace(space.data, path=str((path.parent / space.data.path).absolute())))
+
+
+def parse_space(text: str, source: str, overrides: Sequence[str] = (), stem: str = "study") -> SearchSpace:
+    """The space of a YAML text. `source` names it in messages, `stem` the study where the text does not."""
+    marker = Marker(source)
+    document = marker.read(text)
+    if document is None:
+        raise SpaceError(marker.problems)
+    reader = Reader(marker.problems)
+    for override in overrides:
+        _override(document, override, reader)
+    space = _space(document, stem, reader)
+    if reader.problems:
+        raise SpaceError(sorted(reader.problems, key=_line))
+    return space
+
+
+def parse_count(text: str | float) -> int:
+    """`8M` -> 8,000,000."""
+    if isinstance(text, int | float):
+        return round(text)
+    suffix = text[-1].lower()
+    return round(float(text[:-1]) * SUFFIXES[suffix]) if suffix in SUFFIXES else round(float(text))
+
+
+def parse_duration(text: str | float) -> float:
+    """`1h30m` -> 5400 seconds. Raises SpaceError where it is no time."""
+    if isinstance(text, int | float):
+        return float(text)
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if not re.fullmatch(fields.DURATION_PATTERN, text):
+        raise SpaceError([f"time: expected {fields.SEARCH['time'].kind.expected}, got {text!r}"])
+    return sum(float(number) * SECONDS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)([hms])", text))
+
+
+def _override(document: Marked, override: str, reader: Reader) -> None:
+    """Sets one value of the document as `--set` asks; the value is read as YAML."""
+    where = f"--set {override}"
+    name, equals, text = override.partition("=")
+    keys = name.strip().split(".")
+    if not equals or not all(keys):
+        reader.problem(Marked(None, where), "", "expected a.b=value, such as training.steps=300")
+        return
+    marker = Marker(where, numbered=False)
+    value = marker.read(text)
+    reader.problems += marker.problems
+    if value is None:
+        return
+    if document.value is None:
+        document.value = {}
+    at = document
+    for key in keys[:-1]:
+        if not isinstance(at.value, dict):
+            break
+        at = at.value.setdefault(key, Marked({}, where))
+        if at.value is None:
+            at.value = {}
+    if not isinstance(at.value, dict):
+        reader.problem(
+            Marked(None, where), "", f"{name} is no place in the file: a value stands where a section should"
+        )
+        return
+    at.value[keys[-1]] = value
+
+
+def _space(document: Marked, stem: str, reader: Reader) -> SearchSpace:
+    if document.value is None:
+        reader.problem(document, "", "the file is empty; `unetsearch schema` tells what it may hold")
+    keys = reader.mapping(document, "", fields.SECTIONS)
+    architecture = reader.searched(keys.get("architecture"), "architecture", fields.ARCHITECTURE)
+    recipe, training = _training(keys.get("training"), reader)
+    search = _search(keys.get("search"), reader)
+    baselines = _baselines(keys.get("baselines"), reader)
+    if not reader.problems:
+        _check_together(keys, architecture, recipe, baselines, reader)
+    space = SearchSpace(
+        name=_name(keys.get("name"), stem, reader),
+        architecture=architecture,
+        training=training,
+        recipe=recipe,
+        data=_data(keys.get("data"), reader),
+        objectives=_objectives(keys.get("objectives"), reader),
+        limits=_limits(keys.get("limits"), reader),
+        baselines=tuple(baseline for baseline, _ in baselines),
+        search=search,
+    )
+    if search.sampler == "enumerate" and not reader.problems and space.size is None:
+        at = keys["search"]
+        reader.problem(at, "search.sampler", "enumerate needs a space without continuous ranges; give them a step")
+    return space
+
+
+def _name(at: Marked | None, stem: str, reader: Reader) -> str:
+    if at is None:
+        return re.sub(r"[^A-Za-z0-9._-]", "-", stem) or "study"
+    text = Marked(str(at.value), at.where) if isinstance(at.value, int | float) else at
+    reader.fits(text, "name", fields.NAME)
+    return str(text.value)
+
+
+def _training(at: Marked | None, reader: Reader) -> tuple[Recipe, dict[str, Value]]:
+    """What is fixed, with the defaults of the rest; and what varies."""
+    before = len(reader.problems)
+    values = reader.searched(at, "training", fields.TRAINING)
+    varied = {name: value for name, value in values.items() if not (isinstance(value, Choice) and value.fixed)}
+    settled: dict[str, Any] = {
+        name: value.options[0].value for name, value in values.items() if isinstance(value, Choice) and value.fixed
+    }
+    if len(reader.problems) > before:
+        return Recipe(), {}
+    recipe = Recipe(**settled)
+    keys = at.value if at is not None and isinstance(at.value, dict) else {}
+    if at is not None and recipe.evaluations > recipe.steps:
+        text = f"expected at most training.steps ({recipe.steps}), got {recipe.evaluations}"
+        reader.problem(keys.get("evaluations", at), "training.evaluations", text)
+    return recipe, varied
+
+
+def _data(at: Marked | None, reader: Reader) -> DataSettings:
+    keys = reader.mapping(at, "data", (*fields.DATA, "classes", "split"))
+    plain = {name: value for name, value in keys.items() if name in fields.DATA}
+    values = reader.section(Marked(plain, ""), "data", fields.DATA)
+    split = reader.section(keys.get("split"), "data.split", fields.SPLIT)
+    if split["groups"] is not None:
+        try:
+            re.compile(split["groups"])
+        except re.error as error:
+            reader.problem(keys["split"], "data.split.groups", f"not a regular expression: {error}")
+        if split["by"] == "auto":
+            split["by"] = "groups"
+    elif split["by"] == "groups":
+        reader.problem(keys["split"], "data.split", "by: groups needs groups, a regular expression of file names")
+    return DataSettings(**values, classes=_classes(keys.get("classes"), reader), split=SplitSettings(**split))
+
+
+def _classes(at: Marked | None, reader: Reader) -> Any:
+    if at is None or at.value == "auto":
+        return "auto"
+    if not isinstance(at.value, dict) or len(at.value) < 2:
+        reader.expect(at, "data.classes", "auto, or at least two names with their mask values, background first")
+        return "auto"
+    for name, value in at.value.items():
+        reader.fits(value, f"data.classes.{name}", fields.MASK_VALUE)
+    classes = {name: value.value for name, value in at.value.items()}
+    if len(set(map(str, classes.values()))) < len(classes):
+        reader.problem(at, "data.classes", "two names have the same mask value; give each its own")
+    return classes
+
+
+def _objectives(at: Marked | None, reader: Reader) -> Any:
+    if at is None:
+        return SearchSpace(name="").objectives
+    items = at.value if isinstance(at.value, list) else [at]
+    names = [item.value for i, item in enumerate(items) if reader.fits(item, f"objectives[{i}]", fields.OBJECTIVES)]
+    if len(set(names)) < len(names):
+        reader.problem(at, "objectives", "an objective is named twice; name each once")
+    elif len(names) == len(items) and not {"dice", "iou"} & set(names):
+        reader.problem(at, "objectives", "expected dice or iou among them, or the smallest network would win")
+    return tuple(names)
+
+
+def _limits(at: Marked | None, reader: Reader) -> LimitSettings:
+    before = len(reader.problems)
+    values = reader.section(at, "limits", fields.LIMITS)
+    if len(reader.problems) > before:
+        return LimitSettings()
+    return LimitSettings(**{name: None if value is None else parse_count(value) for name, value in values.items()})
+
+
+def _search(at: Marked | None, reader: Reader) -> SearchSettings:
+    before = len(reader.problems)
+    values = reader.section(at, "search", fields.SEARCH)
+    if len(reader.problems) > before:
+        return SearchSettings()
+    time = values.pop("time")
+    return SearchSettings(**values, time=None if time is None else parse_duration(time))
+
+
+def _baselines(at: Marked | None, reader: Reader) -> list[tuple[Baseline, Marked]]:
+    """Each baseline with the place it stands at."""
+    if at is None or at.value is None:
+        return []
+    items = at.value if isinstance(at.value, list) else [at]
+    baselines: list[tuple[Baseline, Marked]] = []
+    for index, item in enumerate(items):
+        path, name, inner = f"baselines[{index}]", item, None
+        if isinstance(item.value, dict) and len(item.value) == 1:
+            [(key, inner)] = item.value.items()
+            name = Marked(key, item.where)
+        if not reader.fits(name, path, fields.BASELINES):
+            continue
+        given = reader.section(inner, f"{path}.{name.value}", fields.BASELINE)
+        values = {key: value for key, value in given.items() if value is not None}
+        if "channels" in values and name.value != "unet3+":
+            reader.problem(item, f"{path}.{name.value}.channels", "only unet3+ has channels of an edge")
+        if name.value in [baseline.name for baseline, _ in baselines]:
+            reader.problem(item, path, f"{name.value!r} is a baseline already; name each once")
+        baselines.append((Baseline(name=name.value, values=values), item))  # type: ignore[arg-type]
+    return baselines
+
+
+def _check_together(
+    keys: dict[str, Marked],
+    architecture: dict[str, Value],
+    recipe: Recipe,
+    baselines: list[tuple[Baseline, Marked]],
+    reader: Reader,
+) -> None:
+    """The bottleneck keeps 2x2 pixels of the training crop."""
+    fitting = max(0, recipe.crop.bit_length() - 2)
+    advice = f"training.crop is {recipe.crop}: take a depth of at most {fitting}, or a larger crop"
+
+    def check(at: Marked, path: str, depth: float) -> None:
+        if depth > fitting:
+            needed = 2 ** (round(depth) + 1)
+            reader.problem(at, path, f"depth {depth:g} needs crops of at least {needed} pixels, and {advice}")
+
+    section = keys.get("architecture") or keys.get("training") or Marked(None, "the defaults")
+    given = section.value.get("depth", section) if isinstance(section.value, dict) else section
+    check(given, "architecture.depth", largest(architecture["depth"]))
+    for index, (baseline, at) in enumerate(baselines):
+        depth = baseline.values.get("depth", 4)
+        check(at, f"baselines[{index}].{baseline.name}", depth if isinstance(depth, int) else 4)
+
+
+def _line(problem: str) -> int:
+    """The line a problem stands in; those of the command line come last."""
+    match = re.match(r"[^ ]*:(\d+)  ", problem)
+    return int(match[1]) if match else 10**9

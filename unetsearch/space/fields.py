@@ -1,0 +1,231 @@
+"""Every key of the YAML: what it takes, its default, what it means. The reader and the JSON schema both follow it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from unetsearch.space.architecture import MAX_DEPTH, Activation, Down, Encoder, Norm, SkipRule, Up
+from unetsearch.space.marks import Switch
+from unetsearch.space.recipe import Loss, Recipe
+from unetsearch.space.settings import Objective, Reference, Sampler, SplitBy
+from unetsearch.space.space import ARCHITECTURE_DEFAULTS
+from unetsearch.space.values import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number from low to high; `below`: high itself does not fit. `multiple`: of which it must be one."""
+
+    low: float
+    high: float
+    integer: bool = False
+    below: bool = False
+    above: bool = False
+    multiple: int = 1
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        kind = "a whole number" if self.integer else "a number"
+        if self.multiple > 1:
+            kind = f"a multiple of {self.multiple}"
+        low = f"above {self.low:g}" if self.above else f"from {self.low:g}"
+        high = f"below {self.high:g}" if self.below else f"to {self.high:g}"
+        return f"{kind} {low} {high}" if self.high < 1e9 else f"{kind} of at least {self.low:g}"
+
+    def fits(self, value: object) -> bool:
+        """Whether a value of the document is such a number. A boolean is none."""
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or (self.integer and not isinstance(value, int))
+        ):
+            return False
+        low = value > self.low if self.above else value >= self.low
+        high = value < self.high if self.below else value <= self.high
+        return low and high and value % self.multiple == 0 if self.integer else low and high
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON schema."""
+        document: dict[str, Any] = {"type": "integer" if self.integer else "number"}
+        document["exclusiveMinimum" if self.above else "minimum"] = self.low
+        if self.high < 1e9:
+            document["exclusiveMaximum" if self.below else "maximum"] = self.high
+        return document | ({"multipleOf": self.multiple} if self.multiple > 1 else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One of some names."""
+
+    names: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        return f"one of {', '.join(self.names)}"
+
+    def fits(self, value: object) -> bool:
+        """Whether a value of the document is such a name."""
+        return value in self.names and not isinstance(value, Switch)
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON schema."""
+        return {"enum": list(self.names)}
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """True or false."""
+
+    expected = "true or false"
+
+    def fits(self, value: object) -> bool:
+        """Whether a value of the document is one of the two."""
+        return isinstance(value, bool)
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON schema."""
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that matches a pattern as a whole; `numbers`: a bare number will do as well."""
+
+    expected: str
+    pattern: str = r".+"
+    numbers: bool = False
+
+    def fits(self, value: object) -> bool:
+        """Whether a value of the document is such a text."""
+        if self.numbers and isinstance(value, int | float) and not isinstance(value, bool):
+            return value > 0
+        return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON schema."""
+        text = {"type": "string", "pattern": f"^(?:{self.pattern})$"}
+        return {"anyOf": [text, {"type": "number", "exclusiveMinimum": 0}]} if self.numbers else text
+
+
+Kind = Number | Name | Flag | Text
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A key: its kind, its default (None: left out), what it means, and whether it may vary.
+
+    `options`: the keys of the choices that carry choices of their own, by the name of the choice.
+    """
+
+    kind: Kind
+    default: Scalar
+    meaning: str
+    searched: bool = True
+    options: Mapping[str, Mapping[str, "Field"]] = field(default_factory=dict)
+
+
+def _names(literal: Any) -> Name:
+    return Name(get_args(literal))
+
+
+COUNT_PATTERN = r"\d+(\.\d+)? ?[kKmMgG]?"
+DURATION_PATTERN = r"(?=.*\d)(\d+(\.\d+)?h)? ?(\d+(\.\d+)?m)? ?(\d+(\.\d+)?s)?"
+
+_SUPERVISION = Field(Flag(), False, "a head on several decoder nodes, each with its own loss")
+_EDGE_CHANNELS = Field(
+    Number(4, 1024, integer=True, multiple=4), None, "channels of every edge; left out, those of level 0"
+)
+_SKIPS: dict[str, dict[str, Field]] = {
+    rule: {"deep_supervision": _SUPERVISION} | ({"channels": _EDGE_CHANNELS} if rule == "full_scale" else {})
+    for rule in get_args(SkipRule)
+}
+
+_KINDS: dict[str, tuple[Kind, str]] = {
+    "depth": (Number(1, MAX_DEPTH, integer=True), "down-samplings; the 2015 U-Net has 4"),
+    "width": (Number(4, 1024, integer=True, multiple=4), "channels of level 0"),
+    "growth": (Number(0.5, 4), "channels at level i: width * growth^i, to the nearest multiple of 4"),
+    "encoder": (_names(Encoder), "what fills the encoder's nodes"),
+    "norm": (_names(Norm), "normalisation after (residual: before) each convolution"),
+    "activation": (_names(Activation), "activation"),
+    "down": (_names(Down), "down-sampling in the encoder: max-pooling, average-pooling, 2x2 convolution"),
+    "up": (_names(Up), "up-sampling of plain and dense skips: 2x2 transposed convolution, or interpolation"),
+    "dropout": (Number(0, 1, below=True), "share of channels dropped at the end of each block"),
+}
+
+ARCHITECTURE: dict[str, Field] = {
+    name: Field(kind, ARCHITECTURE_DEFAULTS[name], meaning) for name, (kind, meaning) in _KINDS.items()
+} | {
+    "skip": Field(
+        _names(SkipRule),
+        "plain",
+        "which nodes are joined: U-Net, U-Net++ (dense), U-Net 3+ (full_scale)",
+        options=_SKIPS,
+    )
+}
+
+_RECIPE = Recipe()
+TRAINING: dict[str, Field] = {
+    "steps": Field(Number(1, 1e9, integer=True), _RECIPE.steps, "optimizer steps of a training", searched=False),
+    "evaluations": Field(
+        Number(1, 1000, integer=True), _RECIPE.evaluations, "times a training is scored", searched=False
+    ),
+    "crop": Field(
+        Number(8, 4096, integer=True), _RECIPE.crop, "side of the square training crops, in pixels", searched=False
+    ),
+    "batch_size": Field(Number(1, 4096, integer=True), _RECIPE.batch_size, "crops a step"),
+    "learning_rate": Field(Number(0, 10, above=True), _RECIPE.learning_rate, "of AdamW, at its height"),
+    "weight_decay": Field(Number(0, 10), _RECIPE.weight_decay, "of AdamW"),
+    "loss": Field(_names(Loss), _RECIPE.loss, "dice_ce: cross-entropy plus soft Dice"),
+    "warmup": Field(Number(0, 1), _RECIPE.warmup, "share of the steps in which the learning rate rises"),
+    "decay": Field(Number(0, 1), _RECIPE.decay, "share of the steps in which it falls to zero at the end"),
+    "averaging": Field(
+        Number(0, 1, below=True), _RECIPE.averaging, "decay a step of the moving average of weights that is scored"
+    ),
+}
+
+DATA: dict[str, Field] = {
+    "path": Field(Text("a folder, or cells"), "cells", "images and masks, as seen from this file; cells: built in"),
+    "ignore": Field(Number(0, 65535, integer=True), None, "mask value that is neither trained on nor scored"),
+    "threshold": Field(Number(0, 65535, integer=True), None, "mask values above it are foreground"),
+}
+
+SPLIT: dict[str, Field] = {
+    "by": Field(_names(SplitBy), "auto", "how images are told apart; groups and folders stay together"),
+    "test": Field(Number(0, 0.9), 0.2, "share of the images that no search ever reads"),
+    "folds": Field(Number(2, 20, integer=True), 5, "validation is one of so many parts of the rest"),
+    "groups": Field(Text("a regular expression"), None, "files whose match is the same stay on one side"),
+    "seed": Field(Number(0, 2**31, integer=True), 0, "of the random split"),
+}
+
+LIMITS: dict[str, Field] = {
+    "params": Field(Text("a number such as 500k or 8M", COUNT_PATTERN, numbers=True), None, "most parameters"),
+    "macs": Field(
+        Text("a number such as 900M or 20G", COUNT_PATTERN, numbers=True), None, "most MACs of a 256x256 image"
+    ),
+}
+
+SEARCH: dict[str, Field] = {
+    "trials": Field(Number(1, 1e9, integer=True), 60, "networks trained in all, over every run of the study"),
+    "time": Field(
+        Text("a time such as 90s, 30m or 2h", DURATION_PATTERN, numbers=True), None, "of training in all, likewise"
+    ),
+    "sampler": Field(_names(Sampler), "auto", "auto: all points where the trials cover the space, else tpe"),
+    "seed": Field(Number(0, 2**31, integer=True), 0, "of the search and of every training"),
+}
+
+BASELINE: dict[str, Field] = {
+    name: Field(kind, None, meaning, searched=False) for name, (kind, meaning) in _KINDS.items()
+} | {
+    "deep_supervision": Field(Flag(), None, _SUPERVISION.meaning, searched=False),
+    "channels": Field(_EDGE_CHANNELS.kind, None, f"unet3+ only: {_EDGE_CHANNELS.meaning}", searched=False),
+}
+
+NAME = Text("letters, digits, dots, dashes and underscores", r"[A-Za-z0-9][A-Za-z0-9._-]*")
+OBJECTIVES = _names(Objective)
+BASELINES = _names(Reference)
+MASK_VALUE = Number(0, 65535, integer=True)
+Section = Literal["name", "data", "architecture", "training", "objectives", "limits", "baselines", "search"]
+SECTIONS: tuple[str, ...] = get_args(Section)

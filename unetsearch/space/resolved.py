@@ -1,0 +1,48 @@
+"""A SearchSpace as a document again, with every default filled in."""
+
+from dataclasses import asdict
+from typing import Any
+
+import yaml
+
+from unetsearch.space.space import SearchSpace
+from unetsearch.space.values import Choice, Option, Range, Scalar, Value
+
+
+def resolved(space: SearchSpace) -> dict[str, Any]:
+    """The whole study as plain data; `parse_space` reads an equal space of its YAML."""
+    data = asdict(space.data)
+    limits = {name: value for name, value in asdict(space.limits).items() if value is not None}
+    return {
+        "name": space.name,
+        "data": {name: value for name, value in data.items() if value is not None and name != "split"}
+        | {"split": {name: value for name, value in data["split"].items() if value is not None}},
+        "architecture": {name: _value(value) for name, value in space.architecture.items()},
+        "training": space.recipe.to_dict() | {name: _value(value) for name, value in space.training.items()},
+        "objectives": list(space.objectives),
+        "limits": limits,
+        "baselines": [{b.name: dict(b.values)} if b.values else b.name for b in space.baselines],
+        "search": {name: value for name, value in asdict(space.search).items() if value is not None},
+    }
+
+
+def dump_space(space: SearchSpace) -> str:
+    """The resolved document as YAML."""
+    return yaml.safe_dump(resolved(space), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _value(value: Value) -> Any:
+    if isinstance(value, Range):
+        plain: dict[str, Scalar] = {"low": value.low, "high": value.high}
+        if value.log:
+            return plain | {"log": True}
+        return plain | ({"step": value.step} if value.step is not None else {})
+    assert isinstance(value, Choice)
+    options = [_option(option) for option in value.options]
+    return options[0] if value.fixed else options
+
+
+def _option(option: Option) -> Any:
+    if not option.values:
+        return option.value
+    return {str(option.value): {name: _value(value) for name, value in option.values.items()}}

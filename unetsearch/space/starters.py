@@ -1,0 +1,29 @@
+"""The search spaces that come with unetsearch."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from unetsearch.errors import SpaceError
+
+_PACKAGE = Path(__file__).parents[1]
+FOLDERS = (_PACKAGE / "search_spaces", _PACKAGE.parent / "search_spaces")
+"""Where a wheel puts them, and where they lie in a checkout."""
+
+
+def starters() -> dict[str, Path]:
+    """The shipped spaces by their names."""
+    folder = next((folder for folder in FOLDERS if folder.is_dir()), None)
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
+
+
+def find_space(name: str) -> Path:
+    """A file, or the shipped space of that name. Raises SpaceError where neither is there."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = starters()
+    if name.removesuffix(".yaml") in shipped:
+        return shipped[name.removesuffix(".yaml")]
+    matches = get_close_matches(path.stem, shipped, n=1)
+    hint = f"; did you mean {matches[0]!r}?" if matches else ""
+    raise SpaceError([f"{name}: no such file, and no space of that name; there are {', '.join(shipped)}{hint}"])
