@@ -28,8 +28,8 @@ from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.search.slots import Slot
 from unetsearch.search.storage import Studies, open_studies
 from unetsearch.search.study import Search
-from unetsearch.space.document import parse_duration
 from unetsearch.space.document import load_space as read_space
+from unetsearch.space.document import parse_duration
 from unetsearch.space.resolved import dump_space, resolved
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.starters import find_space
@@ -82,8 +82,9 @@ def run(
     UnetsearchError, with nothing changed on disk, where the input is wrong.
     """
     space = space if isinstance(space, SearchSpace) else load_space(space, overrides)
-    given = {"trials": trials, "time": parse_duration(time) if isinstance(time, str) else time, "seed": seed}
-    space = replace(space, search=replace(space.search, **{k: v for k, v in given.items() if v is not None}))
+    given: dict[str, Any] = {"trials": trials, "time": None if time is None else parse_duration(time), "seed": seed}
+    settings = {name: value for name, value in given.items() if value is not None}
+    space = replace(space, search=replace(space.search, **settings))
     where = find_device(device)
     loaded, space = _load(space, data)
     check_depth(loaded, space.max_depth, space.recipe.crop)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -49,7 +50,8 @@ def print_space(console: Console, space: SearchSpace) -> None:
         params, macs = by_params[place].cost.params, sorted(point.cost.macs for point in points)[place]
         table.add_row(label, amount(params), amount(macs))
     for baseline in space.baselines:
-        architecture = reference(baseline.name, **{"width": space.min_width, **baseline.values})
+        values: dict[str, Any] = {"width": space.min_width, **baseline.values}
+        architecture = reference(baseline.name, **values)
         counted = Candidate.of(architecture, space.recipe)
         above = sum(point.cost.params > counted.cost.params for point in points) / len(points)
         label = f"{baseline.name} (smaller than {above:.0%} of the space)"

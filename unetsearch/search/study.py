@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from time import perf_counter, time
+from typing import Any
 
 from optuna.trial import Trial
 
@@ -57,7 +58,7 @@ class Search:
         for baseline in self.space.baselines:
             if baseline.name in known or self.progress.late:
                 continue
-            values = {"width": self.space.min_width, **baseline.values}
+            values: dict[str, Any] = {"width": self.space.min_width, **baseline.values}
             architecture = reference(
                 baseline.name, in_channels=self.space.in_channels, out_channels=self.space.out_channels, **values
             )

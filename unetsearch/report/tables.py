@@ -1,0 +1,57 @@
+"""The rows of `trials.csv` and `front.csv`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from unetsearch.search.records import TrialRecord, front_of
+from unetsearch.space.settings import Objective
+
+
+def trial_rows(records: Sequence[TrialRecord], classes: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """One row a trial or baseline, in their order. With several foreground classes, a Dice column for each."""
+    return [_row(record, classes) for record in records]
+
+
+def front_rows(
+    records: Sequence[TrialRecord], objectives: Sequence[Objective], classes: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """The rows of the networks that no other beats in every objective, by rising parameters; none twice."""
+    trained = [record for record in records if record.state == "complete"]
+    return [_row(record, classes) for record in front_of(trained, objectives)]
+
+
+def _row(record: TrialRecord, classes: Sequence[str]) -> dict[str, Any]:
+    architecture, recipe = record.architecture, record.recipe
+    row: dict[str, Any] = {
+        "trial": record.name.removeprefix("#"),
+        "state": record.state,
+        "dice": round(record.final.dice, 6) if record.scored else None,
+        "iou": round(record.final.iou, 6) if record.scored else None,
+        "params": record.params,
+        "macs": record.macs,
+        "activation_bytes": record.activation_bytes,
+        "depth": architecture.depth,
+        "skip": architecture.skip.rule,
+        "skip_channels": architecture.skip.channels,
+        "encoder": architecture.encoder,
+        "channels": "-".join(str(channels) for channels in architecture.channels),
+        "deep_supervision": architecture.deep_supervision,
+        "norm": architecture.norm,
+        "activation": architecture.activation,
+        "down": architecture.down,
+        "up": architecture.up,
+        "dropout": architecture.dropout,
+        "steps": recipe.steps,
+        "batch_size": recipe.batch_size,
+        "learning_rate": recipe.learning_rate,
+        "weight_decay": recipe.weight_decay,
+        "loss": recipe.loss,
+        "seconds": round(record.seconds, 2),
+        "hash": record.hash,
+        "repeat_of": record.repeat_of,
+        "reason": record.reason,
+    }
+    if len(classes) > 2 and record.scored:
+        scores = zip(classes[1:], record.final.dice_by_class, strict=True)
+        row |= {f"dice_{name}": round(dice, 6) for name, dice in scores}
+    return row
