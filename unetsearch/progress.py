@@ -83,7 +83,8 @@ class Display:
                 self._bar.update(self._bar.task_ids[-1], completed=event.score.step)
                 self._line(f"{event.name:>6}    step {event.score.step}: Dice {event.score.dice:.4f}")
             case Finished():
-                self._settled.append(event.record)
+                if event.record.state != "repeat":
+                    self._settled.append(event.record)
                 self._status = _status(event.progress)
                 self._line(f"{event.record.name:>6}  {_outcome(event.record)}   [{self._status}]")
             case Ended():
@@ -138,12 +139,12 @@ def _table(title: str) -> Table:
 
 def _add_row(table: Table, record: TrialRecord) -> None:
     scores = (f"{record.final.dice:.4f}", f"{record.final.iou:.4f}") if record.scored else ("-", "-")
-    notes = {"repeat": f" (as {record.repeat_of})", "complete": ""}.get(record.state, f" ({record.reason})")
+    note = f" ({record.reason})" if record.reason else ""
     table.add_row(
         record.name,
         *scores,
         amount(record.params),
         amount(record.macs),
         duration(record.seconds),
-        topology(record.architecture) + notes,
+        topology(record.architecture) + note,
     )

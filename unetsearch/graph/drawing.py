@@ -12,6 +12,10 @@ CELL = 7
 STEP_X, STEP_Y, WIDTH, HEIGHT, MARGIN = 62, 84, 58, 34, 46
 """Pixels between nodes, of a node, and around the drawing."""
 
+LEGEND_WIDTH = 800
+MAX_BOW = 2 * MARGIN - 8
+"""A bow reaches half of this above its ends: never out of the drawing."""
+
 COLOURS = {"same": "#6b7280", "up": "#2563eb", "down": "#d97706"}
 KINDS = {
     "same": "same level (concatenated)",
@@ -43,7 +47,7 @@ def draw_svg(graph: Graph, annotations: Mapping[str, str] | None = None) -> str:
     heads = {head.node for head in graph.heads}
     width = max(_place(node) for node in graph.nodes) * STEP_X + WIDTH + 2 * MARGIN
     height = graph.depth * STEP_Y + HEIGHT + 2 * MARGIN + 26
-    width = max(width, 640)
+    width = max(width, LEGEND_WIDTH)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         'font-family="system-ui, sans-serif" font-size="13">',
@@ -79,7 +83,7 @@ def _edge(graph: Graph, edge: Edge, node: Node) -> str:
     crossed = edge.levels == 0 and any(
         other.level == node.level and _place(source) < _place(other) < _place(node) for other in graph.nodes
     )
-    bow = 0.0 if near or (edge.levels == 0 and not crossed) else 0.16 * hypot(x2 - x1, y2 - y1)
+    bow = 0.0 if near or (edge.levels == 0 and not crossed) else min(0.16 * hypot(x2 - x1, y2 - y1), MAX_BOW)
     length = max(hypot(x2 - x1, y2 - y1), 1)
     middle_x = (x1 + x2) / 2 + bow * (y2 - y1) / length
     middle_y = (y1 + y2) / 2 - bow * abs(x2 - x1) / length
@@ -132,7 +136,7 @@ def _legend(height: float) -> str:
             f'<line x1="{x}" y1="{y - 4}" x2="{x + 22}" y2="{y - 4}" stroke="{COLOURS[kind]}" stroke-width="2"/>'
         )
         parts.append(f'<text x="{x + 27}" y="{y}" font-size="11" fill="#374151">{words}</text>')
-        x += 34 + 5.6 * len(words)
+        x += 42 + 6.3 * len(words)
     parts.append(
         f'<rect x="{x}" y="{y - 10}" width="16" height="12" rx="3" fill="white" stroke="#c0392b" stroke-width="2"/>'
         f'<text x="{x + 21}" y="{y}" font-size="11" fill="#374151">a head</text>'

@@ -150,7 +150,7 @@ def _depth_table(points: Sequence[NetworkPoint]) -> str:
 
 def _drawings(report: ReportData) -> Iterator[str]:
     yield "<h2>Architectures of the front</h2>"
-    records = sorted(front_of(distinct(report.records), report.objectives), key=lambda record: -record.final.dice)
+    records = sorted(front_of(report.records, report.objectives), key=lambda record: -record.final.dice)
     for index, record in enumerate(records):
         drawing = f'<div class="drawing">{draw_svg(build_graph(record.architecture))}</div>'
         title = f"{record.name}: Dice {record.final.dice:.4f}, {amount(record.params)} parameters"

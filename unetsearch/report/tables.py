@@ -16,8 +16,7 @@ def front_rows(
     records: Sequence[TrialRecord], objectives: Sequence[Objective], classes: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """The rows of the networks that no other beats in every objective, by rising parameters; none twice."""
-    trained = [record for record in records if record.state == "complete"]
-    return [_row(record, classes) for record in front_of(trained, objectives)]
+    return [_row(record, classes) for record in front_of(records, objectives)]
 
 
 def _row(record: TrialRecord, classes: Sequence[str]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def distinct(records: Sequence[TrialRecord]) -> list[TrialRecord]:
 def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> tuple[NetworkPoint, ...]:
     """Every trained network once, baselines first, and whether no other beats it in every objective."""
     trained = distinct(records)
-    front = {record.name for record in front_of(trained, objectives)}
+    front = {record.name for record in front_of(records, objectives)}
     return tuple(
         NetworkPoint(
             name=record.name,
@@ -127,7 +127,7 @@ def depth_rows(points: Sequence[NetworkPoint]) -> tuple[DepthRow, ...]:
 
 def curves(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> tuple[Curve, ...]:
     """The learning curves; `kind` is baseline, front, other or failed."""
-    front = {record.name for record in front_of(distinct(records), objectives)}
+    front = {record.name for record in front_of(records, objectives)}
 
     def kind(record: TrialRecord) -> str:
         if record.baseline:

@@ -93,8 +93,8 @@ class TrialRecord:
 
 
 def front_of(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:
-    """The scored records that no other one beats in every objective, by rising parameters."""
-    scored = [record for record in records if record.scored]
+    """The trained records that no other one beats in every objective, by rising parameters. Repeats are left out."""
+    scored = [record for record in records if record.state == "complete" and record.scored]
     losses = np.array(
         [
             [-record.objective(name) if name in MAXIMISED else record.objective(name) for name in objectives]

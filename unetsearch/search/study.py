@@ -113,7 +113,7 @@ class Search:
 
     def _drop_models(self) -> None:
         """Removes the models of trials that left the front, so that a long study does not fill the disk."""
-        trials = [record for record in self.records if record.baseline is None and record.state == "complete"]
+        trials = [record for record in self.records if record.baseline is None]
         kept = {record.name for record in front_of(trials, self.space.objectives)}
         for record in trials:
             folder = self.folder.model(record.name)
