@@ -98,7 +98,8 @@ def print_architecture(console: Console, architecture: Architecture, svg: Path |
     console.print(draw_text(graph), highlight=False, markup=False, soft_wrap=True)
     table = Table(title="Nodes (for a 256x256 image)", title_justify="left")
     for column in ("node", "shape", "block", "parameters", "MACs", "reads"):
-        table.add_column(column, justify="right" if column in ("parameters", "MACs") else "left", no_wrap=True)
+        numbers = column in ("parameters", "MACs")
+        table.add_column(column, justify="right" if numbers else "left", no_wrap=column != "reads")
     for node in graph.nodes:
         counted = total.nodes[node.name]
         height, width = (side >> node.level for side in COST_IMAGE_SIZE)

@@ -170,18 +170,11 @@ def hypervolume_over_time(records: Sequence[TrialRecord]) -> tuple[HypervolumePo
 def summary(records: Sequence[TrialRecord], points: Sequence[NetworkPoint]) -> tuple[str, ...]:
     """The answer in a few sentences, with what it is worth."""
     searched = [record for record in records if record.baseline is None]
-    counts = [
-        f"{sum(record.state == state for record in searched)} {word}"
-        for state, word in (
-            ("complete", "networks were trained"),
-            ("repeat", "points were networks known already"),
-            ("infeasible", "points were over a limit"),
-            ("failed", "trainings failed"),
-        )
-        if any(record.state == state for record in searched)
-    ]
+    words = {"complete": "trained", "repeat": "known already", "infeasible": "infeasible", "failed": "failed"}
+    counts = {word: sum(record.state == state for record in searched) for state, word in words.items()}
+    counted = "Points of the space: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     if not points:
-        return (f"{'; '.join(counts) or 'Nothing was trained'}: there is no result yet.",)
+        return (f"{counted if searched else 'Nothing was trained'}; there is no result yet.",)
     best = max(points, key=lambda point: (point.dice, -point.params))
     close = [point for point in points if point.dice >= best.dice - CLOSE]
     lean = min(close, key=lambda point: (point.params, -point.dice))
@@ -203,7 +196,7 @@ def summary(records: Sequence[TrialRecord], points: Sequence[NetworkPoint]) -> t
         which = f"depth {depths[0]}" if len(depths) == 1 else f"depths {', '.join(map(str, depths))}"
         lines.append(f"Networks within {CLOSE:g} of the best Dice have {which}.")
     lines.append(
-        f"{'; '.join(counts)}. These scores chose the networks on one validation split, so the best of them is "
+        f"{counted if searched else 'Baselines only'}. These scores chose the networks on one validation split, so the best of them is "
         "flattered, and differences of about a point of Dice can turn with the seed."
     )
     return tuple(lines)

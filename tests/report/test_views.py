@@ -1,0 +1,82 @@
+import pytest
+
+from unetsearch.report.views import Curve, curves, depth_rows, hypervolume_over_time, network_points, summary
+
+OBJECTIVES = ("dice", "params")
+
+
+def test_every_trained_network_is_a_point_once(records):
+    points = network_points(records, OBJECTIVES)
+    assert [(point.name, point.baseline, point.on_front) for point in points] == [
+        ("unet", True, False),
+        ("unet++", True, False),
+        ("#0", False, True),
+        ("#1", False, True),
+        ("#2", False, False),
+    ]
+    assert points[2].words == "depth 3, plain skips, plain encoder, 8-16-32-64"
+    assert (points[2].dice, points[2].depth, points[2].skip) == (0.85, 3, "plain")
+
+
+def test_other_objectives_make_another_front(records):
+    assert [p.name for p in network_points(records, ("dice",)) if p.on_front] == ["#0"]
+
+
+def test_depths(records, make):
+    rows = depth_rows(network_points((*records, make(9, 0.9, depth=4), make(10, 0.6, depth=4)), OBJECTIVES))
+    assert [(row.depth, row.best.name, len(row.dices)) for row in rows] == [
+        (1, "#1", 1),
+        (2, "#2", 1),
+        (3, "#0", 1),
+        (4, "#9", 4),
+    ]
+    assert (rows[3].median, rows[3].low, rows[3].high) == pytest.approx((0.82, 0.75, 0.855))
+    assert (rows[0].low, rows[0].median, rows[0].high) == (0.7, 0.7, 0.7)
+
+
+def test_curves(records):
+    found = curves(records, OBJECTIVES)
+    assert [(curve.name, curve.kind) for curve in found] == [
+        ("unet", "baseline"),
+        ("unet++", "baseline"),
+        ("#0", "front"),
+        ("#1", "front"),
+        ("#2", "other"),
+        ("#5", "failed"),
+    ]
+    assert found[2] == Curve(name="#0", kind="front", steps=(10, 20), dices=(0.425, 0.85))
+
+
+def test_the_hypervolume_grows_with_the_trained_networks(records):
+    points = hypervolume_over_time(records)
+    assert [point.trials for point in points] == [1, 2, 3, 4, 5]
+    assert [point.seconds for point in points] == [60, 120, 180, 240, 300]
+    values = [point.value for point in points]
+    assert values == sorted(values)
+    assert points[-1].value > points[-2].value - 1e-12
+    assert 0 < values[-1] < 1
+    assert hypervolume_over_time(()) == ()
+
+
+def test_the_summary_says_what_was_found_and_what_it_is_worth(records):
+    lines = summary(records, network_points(records, OBJECTIVES))
+    assert lines == (
+        "The highest Dice: 0.8500, by #0 (depth 3, plain skips, plain encoder, 8-16-32-64; 121 k parameters).",
+        "Against the strongest baseline (unet, Dice 0.8400, 486 k parameters) the best network that was searched for "
+        "has +0.0100 Dice.",
+        "Networks within 0.01 of the best Dice have depths 3, 4.",
+        "Points of the space: 3 trained, 1 known already, 1 infeasible, 1 failed. These scores chose the networks on one validation split, so the best of them is "
+        "flattered, and differences of about a point of Dice can turn with the seed.",
+    )
+
+
+def test_a_smaller_network_that_is_as_good_is_named(make):
+    pair = (make(0, 0.9, depth=3), make(1, 0.895, depth=1))
+    lines = summary(pair, network_points(pair, OBJECTIVES))
+    assert lines[1].startswith("The smallest network within 0.01 of it: 0.8950, by #1")
+    assert lines[1].endswith("It has 5% of the best's parameters.")
+
+
+def test_nothing_trained(records):
+    assert summary((), ()) == ("Nothing was trained; there is no result yet.",)
+    assert summary(records[-2:], ()) == ("Points of the space: 1 infeasible, 1 failed; there is no result yet.",)
