@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unetsearch.api import front, load_space, report, run
+    from unetsearch.api import front, load_space, run
     from unetsearch.errors import UnetsearchError
     from unetsearch.graph.build import build_graph, prune
     from unetsearch.graph.references import reference
@@ -25,7 +25,6 @@ _HOME = {
     "load_space": "unetsearch.api",
     "prune": "unetsearch.graph.build",
     "reference": "unetsearch.graph.references",
-    "report": "unetsearch.api",
     "run": "unetsearch.api",
 }
 
@@ -38,7 +37,6 @@ __all__ = [
     "load_space",
     "prune",
     "reference",
-    "report",
     "run",
 ]
 

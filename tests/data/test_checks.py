@@ -31,9 +31,12 @@ def test_a_refusal_says_everything_but_no_more_than_twenty_lines_of_a_kind():
 def test_a_mask_of_another_size():
     image, mask = np.zeros((3, 256, 200)), np.zeros((250, 200))
     assert size_mismatch(image, mask, "images/017.png", "masks/017.png") == (
-        "masks/017.png: 200x250, but its image is 200x256"
+        "masks/017.png: 200x250, but its image is 200x256: export both at the same size"
     )
-    assert size_mismatch(image, mask, "item 3", "item 3") == "item 3: its mask is 200x250, but its image is 200x256"
+    assert (
+        size_mismatch(image, mask, "item 3", "item 3")
+        == "item 3: its mask is 200x250, but its image is 200x256: export both at the same size"
+    )
     assert size_mismatch(image, np.zeros((256, 200)), "a", "b") is None
 
 

@@ -162,7 +162,7 @@ def test_every_problem_is_said_at_once(tmp_path):
         "images/03.png: is damaged or cut off: copy or export it again",
         "masks/04.png: is coloured: save it with one channel, a number for each class",
         "images/06.png: is not a PNG, JPEG, TIFF or BMP image: export it again",
-        "masks/17.png: 256x250, but its image is 256x256",
+        "masks/17.png: 256x250, but its image is 256x256: export both at the same size",
         "images/00.png is grey and images/05.png is coloured: save all images as RGB, or all as grey",
         "masks/07.png: value 9 of no class (classes: background 0, cell 255)",
         "x: its name does not match `groups: ^[01]`",
@@ -177,7 +177,7 @@ def test_many_problems_of_one_kind_are_counted(tmp_path):
     lines = refused(settings)
     assert len(lines) == 22
     assert lines[0] == f"data folder {tmp_path}: 57 problems"
-    assert lines[20] == "masks/19.png: 30x30, but its image is 48x40"
+    assert lines[20] == "masks/19.png: 30x30, but its image is 48x40: export both at the same size"
     assert lines[21] == "... and 37 more"
 
 
@@ -278,7 +278,7 @@ def test_every_problem_of_a_data_set_is_said_at_once():
         "item 7: has an image of shape (3,): give (channels, height, width)",
         "item 8: has a mask of <U3: give whole numbers",
         "item 0: has no group, but others have: give all of them one, or none",
-        "item 2: its mask is 20x20, but its image is 48x40",
+        "item 2: its mask is 20x20, but its image is 48x40: export both at the same size",
     ]
 
 

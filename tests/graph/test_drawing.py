@@ -12,7 +12,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def test_a_unet_in_text():
     assert draw_text(build_graph(reference("unet", width=8, depth=2))).splitlines() == [
         "level 0  8 ......................... 8*",
-        "level 1         16 ......... 16",
+        "level 1         16 .......... 16",
         "level 2                32",
         "numbers: channels; dots: skip connections of a level; *: a head",
     ]

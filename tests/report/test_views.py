@@ -65,8 +65,9 @@ def test_the_summary_says_what_was_found_and_what_it_is_worth(records):
         "Against the strongest baseline (unet, Dice 0.8400, 486 k parameters) the best network that was searched for "
         "has +0.0100 Dice.",
         "Networks within 0.01 of the best Dice have depths 3, 4.",
-        "Points of the space: 3 trained, 1 known already, 1 infeasible, 1 failed. These scores chose the networks on one validation split, so the best of them is "
-        "flattered, and differences of about a point of Dice can turn with the seed.",
+        "Points of the space: 3 trained, 1 known already, 1 infeasible, 1 failed. These scores chose the networks "
+        "on one validation split, so the best of them is flattered, and differences of about a point of Dice can "
+        "turn with the seed.",
     )
 
 

@@ -31,7 +31,7 @@ def size_mismatch(image: NDArray[Any], mask: NDArray[Any], image_name: str, mask
     if image.shape[1:] == mask.shape:
         return None
     its_mask = "its mask is " if image_name == mask_name else ""
-    return f"{mask_name}: {its_mask}{_size(mask)}, but its image is {_size(image)}"
+    return f"{mask_name}: {its_mask}{_size(mask)}, but its image is {_size(image)}: export both at the same size"
 
 
 def same_channels(

@@ -196,8 +196,8 @@ def summary(records: Sequence[TrialRecord], points: Sequence[NetworkPoint]) -> t
         which = f"depth {depths[0]}" if len(depths) == 1 else f"depths {', '.join(map(str, depths))}"
         lines.append(f"Networks within {CLOSE:g} of the best Dice have {which}.")
     lines.append(
-        f"{counted if searched else 'Baselines only'}. These scores chose the networks on one validation split, so the best of them is "
-        "flattered, and differences of about a point of Dice can turn with the seed."
+        f"{counted if searched else 'Baselines only'}. These scores chose the networks on one validation split, "
+        "so the best of them is flattered, and differences of about a point of Dice can turn with the seed."
     )
     return tuple(lines)
 

@@ -1,0 +1,5 @@
+"""`python -m unetsearch`."""
+
+from unetsearch.cli import main
+
+main()
