@@ -1,0 +1,181 @@
+"""The Python interface, end to end on small data of every layout, and on the public sets where they are at hand."""
+
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import Dataset
+
+import unetsearch
+from unetsearch.api import read_study
+from unetsearch.errors import StudyError
+
+QUICK = (
+    "architecture.depth=[1, 2]",
+    "architecture.width=4",
+    "training.steps=30",
+    "training.evaluations=2",
+    "training.crop=32",
+    "baselines=[]",
+    "search.trials=1",
+)
+
+
+def disc(random, height, width, classes=2):
+    """An image of discs, each class with its own brightness, and its mask of class indices."""
+    rows, columns = np.mgrid[:height, :width]
+    mask = np.zeros((height, width), np.uint8)
+    for label in range(1, classes):
+        centre = random.uniform(8, (height - 8, width - 8))
+        mask[(rows - centre[0]) ** 2 + (columns - centre[1]) ** 2 < 40] = label
+    return np.clip(mask * 70 + random.normal(60, 15, mask.shape), 0, 255).astype(np.uint8), mask
+
+
+def save(folder: Path, stem: str, image, mask):
+    for kind, pixels in (("images", image), ("masks", mask)):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / kind / f"{stem}.png")
+
+
+def test_a_mixture_of_sizes_trains_without_a_word(tmp_path):
+    random = np.random.default_rng(0)
+    for index, size in enumerate([(40, 33), (64, 30), (21, 90), (16, 16), (50, 50), (33, 47), (40, 40), (28, 19)]):
+        save(tmp_path / "data", str(index), *disc(random, *size))
+    study = unetsearch.run("quickstart", data=tmp_path / "data", out=tmp_path / "out", overrides=QUICK)
+    assert study.front["dice"].notna().all()
+
+
+def test_train_and_test_folders_are_taken_as_they_are(tmp_path):
+    random = np.random.default_rng(0)
+    for part, count in (("train", 8), ("test", 3)):
+        for index in range(count):
+            save(tmp_path / "data" / part, f"{part}{index}", *disc(random, 40, 40))
+    told = []
+    unetsearch.run(
+        "quickstart",
+        data=tmp_path / "data",
+        out=tmp_path / "out",
+        overrides=QUICK,
+        prepared=lambda data, *_: told.append(data),
+    )
+    data = told[0]
+    assert {data.stems[index] for index in data.split.test} == {"test/test0", "test/test1", "test/test2"}
+    assert len(data.split.train) + len(data.split.validation) == 8
+
+
+def test_an_ignore_label_needs_only_its_name(tmp_path):
+    random = np.random.default_rng(0)
+    for index in range(8):
+        image, mask = disc(random, 40, 40, classes=3)
+        mask[:, :6] = 255
+        save(tmp_path / "data", str(index), image, mask)
+    told = []
+    study = unetsearch.run(
+        "quickstart",
+        data=tmp_path / "data",
+        out=tmp_path / "out",
+        overrides=(*QUICK, "data.ignore=255"),
+        prepared=lambda data, *_: told.append(data),
+    )
+    assert told[0].out_channels == 3
+    assert len(study.records[0].final.dice_by_class) == 2
+
+
+class Discs(Dataset):
+    """What a torch user has: tensors, and a group."""
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, index):
+        image, mask = disc(np.random.default_rng(index), 40, 36)
+        return torch.from_numpy(image)[None].float() / 255, torch.from_numpy(mask), index // 2
+
+
+def test_a_torch_dataset_trains_and_its_groups_stay_together(tmp_path):
+    told = []
+    study = unetsearch.run(
+        "quickstart", data=Discs(), out=tmp_path / "out", overrides=QUICK, prepared=lambda data, *_: told.append(data)
+    )
+    split = told[0].split
+    sides = [{index // 2 for index in part} for part in (split.train, split.validation, split.test)]
+    assert not sides[0] & sides[1]
+    assert not (sides[0] | sides[1]) & sides[2]
+    assert len(study.records) == 1
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    return unetsearch.run("quickstart", out=folder / "study", overrides=QUICK, trials=2, seed=5)
+
+
+def test_a_study_is_its_folder(study):
+    assert sorted(study.front["trial"]) == sorted(unetsearch.front(study.folder)["trial"])
+    again = read_study(study.folder)
+    assert again.records == study.records
+    assert again.space == study.space
+    assert (study.space.search.seed, study.space.search.trials) == (5, 2)
+    kept = {path.name for path in (study.folder / "models").iterdir()}
+    assert kept == set(study.front["trial"])
+    assert optuna.load_study(study_name="quickstart", storage=f"sqlite:///{study.folder / 'study.db'}").best_trials
+
+
+def test_a_moved_study_is_still_reported(study, tmp_path):
+    moved = study.folder.rename(tmp_path / "elsewhere")
+    try:
+        assert list(unetsearch.front(moved)["hash"]) == list(study.front["hash"])
+    finally:
+        moved.rename(study.folder)
+
+
+def test_a_study_that_never_began(tmp_path, study):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "study.yaml").write_bytes((study.folder / "study.yaml").read_bytes())
+    with pytest.raises(StudyError, match=r"no study here"):
+        unetsearch.front(broken)
+
+
+def test_the_test_images_reach_no_training(tmp_path):
+    """Test images of pure noise, with masks turned round, change no score."""
+    random = np.random.default_rng(0)
+    curves = []
+    for poisoned in (False, True):
+        folder = tmp_path / str(poisoned)
+        for part, count in (("train", 8), ("test", 3)):
+            for index in range(count):
+                image, mask = disc(np.random.default_rng(index + 100 * (part == "test")), 40, 40)
+                if poisoned and part == "test":
+                    image, mask = random.integers(0, 255, image.shape).astype(np.uint8), 1 - mask
+                save(folder / "data" / part, f"{part}{index}", image, mask)
+        classes = "data.classes={background: 0, disc: 1}"
+        done = unetsearch.run("quickstart", data=folder / "data", out=folder / "out", overrides=(*QUICK, classes))
+        curves.append([(score.loss, score.dice) for record in done.records for score in record.curve])
+    assert curves[0] == curves[1]
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "classes", "dice"),
+    [("dsb2018_fluo", 2, 0.75), ("isbi2012_em", 2, 0.6), ("chase_db1", 2, 0.3), ("wbc1", 3, 0.75)],
+)
+def test_the_public_sets_train_with_no_flag(real_data, tmp_path, name, classes, dice):
+    """A tenth of a study's steps; the bounds are far below what 300 steps reach."""
+    overrides = (
+        "architecture.width=8",
+        "architecture.depth=3",
+        "training.steps=80",
+        "training.evaluations=2",
+        "baselines=[unet]",
+    )
+    study = unetsearch.run("depth", data=real_data(name), out=tmp_path / "out", trials=1, overrides=overrides)
+    assert study.records[0].final.dice > dice
+    assert len(study.records[0].final.dice_by_class) == classes - 1
+    table = pd.read_csv(tmp_path / "out" / "trials.csv")
+    assert len(table) >= 2

@@ -1,0 +1,69 @@
+"""Properties of the whole of unet-family.yaml: what the search may draw builds, counts right and runs."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from unetsearch.api import load_space
+from unetsearch.graph.build import build_graph
+from unetsearch.network.cost import cost
+from unetsearch.network.network import build_network
+from unetsearch.space.architecture import Architecture
+from unetsearch.space.values import Choice
+
+FAMILY = load_space("unet-family").for_data(3, 4)
+
+
+@st.composite
+def points(draw):
+    """Hypothesis as a picker of the one walk."""
+
+    def pick(name, value):
+        if isinstance(value, Choice):
+            return draw(st.sampled_from([option.value for option in value.options]), label=name)
+        return value.at(draw(st.integers(0, value.size - 1), label=name))
+
+    return FAMILY.draw(pick)
+
+
+@pytest.mark.slow
+@given(points())
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_point_builds_and_its_cost_is_that_of_its_module(point):
+    graph = build_graph(point.architecture)
+    with torch.device("meta"):
+        network = build_network(graph)
+    counted = cost(graph)
+    assert counted.params == sum(parameter.numel() for parameter in network.parameters())
+    heads = network.outputs(torch.empty(1, 3, 97, 75, device="meta")).heads
+    assert [tuple(head.shape) for head in heads] == [(1, 4, 97, 75)] * len(graph.heads)
+    sum(head.sum() for head in heads).backward()
+    assert counted.params == sum(p.numel() for p in network.parameters() if p.grad is not None)
+    again = build_graph(Architecture.from_dict(point.architecture.to_dict()))
+    assert again.hash == graph.hash
+
+
+@pytest.mark.slow
+def test_equal_graphs_and_only_they_have_equal_hashes():
+    """Whatever choices led to them; and the hash decides what is counted the same."""
+    seen = {}
+    for point in FAMILY.enumerate():
+        graph = build_graph(point.architecture)
+        first = seen.setdefault(graph.hash, graph)
+        assert (graph.nodes, graph.heads) == (first.nodes, first.heads)
+    contents = {(graph.nodes, graph.heads) for graph in seen.values()}
+    assert len(contents) == len(seen) < FAMILY.size
+
+
+@pytest.mark.slow
+def test_a_hundred_small_points_run_forward_and_backward_on_odd_sizes():
+    by_size = sorted({build_graph(p.architecture) for p in FAMILY.enumerate()}, key=lambda graph: cost(graph).params)
+    torch.manual_seed(0)
+    for graph in by_size[:200:2]:
+        network = build_network(graph)
+        outputs = network.outputs(torch.randn(2, 3, 97, 75)).heads
+        assert all(head.shape == (2, 4, 97, 75) for head in outputs)
+        sum((head**2).mean() for head in outputs).backward()
+        gradients = [parameter.grad for parameter in network.parameters()]
+        assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients)
