@@ -2,11 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unetsearch.errors import UnetsearchError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDE = 140
+"""Columns of what is printed into a file or a pipe."""
 
 app = typer.Typer(
     name="unetsearch",
@@ -38,12 +44,10 @@ def run(
     overrides: SetOption = None,
 ) -> None:
     """Searches a space on your images and leaves a report; continues the study if its folder exists."""
-    from rich.console import Console
-
     from unetsearch import api
     from unetsearch.progress import Display
 
-    display = Display(Console())
+    display = Display(_console())
     try:
         with display.live():
             study = api.run(
@@ -79,11 +83,9 @@ def show_space(
     overrides: SetOption = None,
 ) -> None:
     """Validates a search space; shows its size, its range of costs and the baselines' place in it."""
-    from rich.console import Console
-
     from unetsearch import api, describe
 
-    describe.print_space(Console(), api.load_space(space, overrides or ()))
+    describe.print_space(_console(), api.load_space(space, overrides or ()))
 
 
 @app.command()
@@ -94,11 +96,9 @@ def show(
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draws it into an SVG file.")] = None,
 ) -> None:
     """Draws one architecture, with a table of its nodes: shapes, parameters, MACs."""
-    from rich.console import Console
-
     from unetsearch import describe
 
-    describe.print_architecture(Console(), describe.find_architecture(architecture), svg)
+    describe.print_architecture(_console(), describe.find_architecture(architecture), svg)
 
 
 @app.command()
@@ -109,6 +109,16 @@ def schema() -> None:
     from unetsearch.space.schema import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
+
+
+def _console() -> "Console":
+    """The terminal's width, or a wide page where the output is no terminal."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, WIDE)
+    return console
 
 
 def main() -> None:

@@ -1,0 +1,37 @@
+"""The figures of a study as files beside its tables: `python studies/figures.py studies/nuclei`.
+
+Needs the `figures` extra (kaleido) and a Chrome or Chromium; `make figures` installs the first.
+"""
+
+import sys
+from pathlib import Path
+
+from unetsearch.api import read_study
+from unetsearch.graph.build import build_graph
+from unetsearch.graph.drawing import draw_svg
+from unetsearch.report.figures import curves_figure, depth_figure, front_figure, hypervolume_figure
+from unetsearch.report.views import curves, depth_rows, hypervolume_over_time, network_points
+from unetsearch.search.records import front_of
+
+WIDTH = 1000  # px
+
+
+def write_figures(folder: Path) -> None:
+    """Writes `front.png`, `depth.png`, `hypervolume.png`, `curves.png` and `best.svg`, the front's best network."""
+    study = read_study(folder)
+    objectives = study.space.objectives
+    points = network_points(study.records, objectives)
+    figures = {
+        "front": front_figure(points),
+        "depth": depth_figure(depth_rows(points)),
+        "hypervolume": hypervolume_figure(hypervolume_over_time(study.records)),
+        "curves": curves_figure(curves(study.records, objectives)),
+    }
+    for name, figure in figures.items():
+        figure.write_image(folder / f"{name}.png", width=WIDTH)
+    best = max(front_of(study.records, objectives), key=lambda record: record.final.dice)
+    (folder / "best.svg").write_text(draw_svg(build_graph(best.architecture)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_figures(Path(sys.argv[1]))
