@@ -12,7 +12,7 @@ CELL = 7
 STEP_X, STEP_Y, WIDTH, HEIGHT, MARGIN = 62, 84, 58, 34, 46
 """Pixels between nodes, of a node, and around the drawing."""
 
-LEGEND_WIDTH = 800
+LEGEND_WIDTH = 860
 MAX_BOW = 2 * MARGIN - 8
 """A bow reaches half of this above its ends: never out of the drawing."""
 

@@ -12,6 +12,8 @@ COLOURS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#d4a800", "#e8601c", "#9
 
 SYMBOLS = {"plain": "circle", "dense": "diamond", "full_scale": "square", "free": "cross"}
 SKIP_WORDS = {"plain": "plain (U-Net)", "dense": "dense (U-Net++)", "full_scale": "full-scale (U-Net 3+)"}
+BASELINE_PLACES = ("bottom left", "top center", "bottom right")
+"""Of their names, by rising parameters: baselines lie close together."""
 INK, GREY, RED = "#222222", "#9a9a9a", "#c0392b"
 
 
@@ -42,7 +44,7 @@ def front_figure(points: Sequence[NetworkPoint]) -> go.Figure:
             showlegend=False,
         )
     _front_line(figure, points)
-    baselines = [point for point in points if point.baseline]
+    baselines = sorted((point for point in points if point.baseline), key=lambda point: point.params)
     if baselines:
         figure.add_scatter(
             x=[point.params for point in baselines],
@@ -52,7 +54,7 @@ def front_figure(points: Sequence[NetworkPoint]) -> go.Figure:
             text=[point.name for point in baselines],
             customdata=[_hover(point) for point in baselines],
             hovertemplate="%{customdata}<extra></extra>",
-            textposition="bottom center",
+            textposition=[BASELINE_PLACES[rank % len(BASELINE_PLACES)] for rank in range(len(baselines))],
             textfont={"color": RED},
             name="baseline",
         )

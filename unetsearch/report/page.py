@@ -40,7 +40,7 @@ table { border-collapse: collapse; font-size: 13.5px; } .wide { overflow-x: auto
 th, td { padding: 4px 12px 4px 0; text-align: right; white-space: nowrap; border-bottom: 1px solid #eee; }
 th { color: #666; font-weight: 600; } .l { text-align: left; }
 .pictures { display: flex; flex-wrap: wrap; gap: 12px; margin-bottom: 18px; }
-figure { margin: 0; width: 160px; } figure img { width: 160px; image-rendering: pixelated; border: 1px solid #ddd; }
+figure { margin: 0; width: 130px; } figure img { width: 130px; image-rendering: pixelated; border: 1px solid #ddd; }
 figcaption { font-size: 12.5px; color: #444; }
 pre { background: #f6f6f6; padding: 12px; overflow-x: auto; font-size: 13px; }
 details { margin: 8px 0; } summary { cursor: pointer; color: #21618c; }
