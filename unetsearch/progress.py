@@ -8,6 +8,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.report.words import amount, duration, topology
@@ -33,6 +34,7 @@ class Display:
             MofNCompleteColumn(),
             TextColumn("steps"),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[score]}"),
         )
         self._status = ""
         self._objectives: Sequence[Objective] = ("dice", "params")
@@ -61,8 +63,7 @@ class Display:
             ("device", device),
             ("study", f"{folder} (the same command continues it)"),
         ):
-            self.console.print(f"[bold]{name:<7}[/] ", end="")
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(Text.assemble((f"{name:<7} ", "bold"), text), soft_wrap=True)
 
     def happened(self, event: Event) -> None:
         """Shows one event."""
@@ -78,10 +79,11 @@ class Display:
                 self._line(f"{event.name:>6}  {words}, {amount(cost.params)} parameters, {amount(cost.macs)}MACs")
                 for task in self._bar.task_ids:
                     self._bar.remove_task(task)
-                self._bar.add_task(f"{event.name}  {words}", total=event.candidate.recipe.steps)
+                self._bar.add_task(f"{event.name}  {words}", total=event.candidate.recipe.steps, score="")
             case Scored():
-                self._bar.update(self._bar.task_ids[-1], completed=event.score.step)
-                self._line(f"{event.name:>6}    step {event.score.step}: Dice {event.score.dice:.4f}")
+                score = f"Dice {event.score.dice:.4f}"
+                self._bar.update(self._bar.task_ids[-1], completed=event.score.step, score=score)
+                self._line(f"{event.name:>6}    step {event.score.step}: {score}")
             case Finished():
                 if event.record.state != "repeat":
                     self._settled.append(event.record)
