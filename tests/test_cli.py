@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from unetsearch import cli
+from unetsearch import __version__, cli
+from unetsearch.search.slots import TrainingFailedError
 
 TINY = """
 name: tiny
@@ -177,7 +178,7 @@ def test_schema_and_space(here, call):
     status, out, _ = call("space", "tiny.yaml")
     assert status == 0
     assert "tiny: 4 points" in out
-    assert "different networks and trainings: 4 of 4 points counted" in out
+    assert "different networks and trainings: 4\n" in out
     assert "unet (smaller than" in out
 
 
@@ -300,25 +301,131 @@ def test_a_folder_of_another_study(here, call):
     assert {path: path.stat().st_mtime_ns for path in Path("study").rglob("*")} == before
 
 
+def test_an_interruption_while_a_study_begins_loses_nothing(here, call, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("unetsearch.api.dump_space", interrupted)
+        status, _, err = call("run", "tiny.yaml", "--data", "data", "--out", "study")
+    assert (status, err) == (130, "interrupted: what is finished is kept; the same command continues\n")
+    assert {path.name for path in Path("study").iterdir()} == {".lock", "preview.npz", "study.db"}
+    assert call("run", "tiny.yaml", "--data", "data", "--out", "study")[0] == 0
+
+
+def test_a_study_without_its_trials(here, call):
+    """As it lies in a repository: the tables, but no database."""
+    assert call("run", "tiny.yaml", "--data", "data", "--out", "study")[0] == 0
+    Path("study/study.db").unlink()
+    before = sorted(Path("study").iterdir())
+    message = (
+        "unetsearch: study: study.db, which holds the trials, is missing (it is not passed on with a study's tables); "
+        "put it back, or run study.yaml into another folder with --out\n"
+    )
+    for arguments in (["run", "tiny.yaml", "--data", "data", "--out", "study"], ["report", "study"]):
+        assert call(*arguments) == (2, "", message)
+    assert sorted(Path("study").iterdir()) == before
+
+
+def test_a_study_whose_name_was_changed(here, call):
+    assert call("run", "tiny.yaml", "--data", "data", "--out", "study")[0] == 0
+    settings = Path("study/study.yaml")
+    settings.write_text(settings.read_text().replace("name: tiny", "name: huge"))
+    database = Path("study/study.db")
+    before = database.read_bytes()
+    assert call("report", "study") == (
+        2,
+        "",
+        f"unetsearch: {database}: holds no study 'huge'; was `name` changed in study.yaml? Put the old one back\n",
+    )
+    assert database.read_bytes() == before
+
+
+def test_a_study_without_its_pictures_is_reported(here, call):
+    assert call("run", "tiny.yaml", "--data", "data", "--out", "study")[0] == 0
+    Path("study/preview.npz").write_bytes(b"")
+    assert call("report", "study")[0] == 0
+    assert "Predictions" not in Path("study/report.html").read_text()
+
+
+def test_limits_that_no_network_keeps(here, call):
+    status, out, err = call("run", "tiny.yaml", "--data", "data", "--set", "limits.params=10")
+    assert (status, out) == (2, "")
+    assert err == (
+        "unetsearch: limits: none of its points keeps them: the fewest parameters are 1,677, the fewest MACs "
+        "56,623,104; raise the limits, or let width and depth be smaller\n"
+    )
+    assert not Path("studies").exists()
+
+
+def test_trainings_that_all_fail_end_the_run(here, call, monkeypatch):
+    class Broken:
+        def __init__(self, _):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def warm_up(self):
+            raise TrainingFailedError("the disk is on fire")
+
+    monkeypatch.setattr("unetsearch.api.Slot", Broken)
+    status, out, err = call(
+        "run", "tiny.yaml", "--data", "data", "--trials", 9, "--set", "architecture.depth=[1, 2, 3]"
+    )
+    assert status == 1
+    assert "done: 5 trainings in a row failed, the last one: the disk is on fire" in out
+    assert err == "unetsearch: no network was trained to the end; the reasons stand above\n"
+
+
+def test_a_full_disk(call, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device", "study/report.html")
+
+    monkeypatch.setattr("unetsearch.api.report", full)
+    assert call("report", "study") == (1, "", "unetsearch: study/report.html: No space left on device\n")
+
+
+def test_version(call):
+    assert call("--version") == (0, f"unetsearch {__version__}\n", "")
+
+
+def test_a_drawing_that_cannot_be_written_leaves_nothing(here, call):
+    Path("folder").mkdir()
+    status, _, err = call("show", "unet", "--svg", "folder")
+    assert (status, err) == (2, "unetsearch: folder: cannot be written (Is a directory)\n")
+    assert sorted(path.name for path in here.iterdir()) == ["data", "folder", "tiny.yaml"]
+
+
 def test_no_study_to_report(here, call):
     assert call("report", "nowhere") == (
         2,
         "",
-        "unetsearch: nowhere: no study here (no study.yaml and study.db); `unetsearch run` makes one\n",
+        "unetsearch: nowhere: no study here (no study.yaml); `unetsearch run` makes one\n",
     )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--device", "gpu"], "unetsearch: --device gpu: "),
-        (["--time", "soon"], "unetsearch: time: expected a time such as 90s, 30m or 2h, got 'soon'"),
+        (
+            ["--device", "gpu"],
+            "unetsearch: --device gpu: no such device; expected auto, cpu, cuda, cuda:1 or mps\n",
+        ),
+        (
+            ["--device", "meta"],
+            "unetsearch: --device meta: not supported; expected auto, cpu, cuda, cuda:1 or mps\n",
+        ),
+        (["--time", "soon"], "unetsearch: time: expected a time such as 90s, 30m or 2h, got 'soon'\n"),
+        (["--time", "0s"], "unetsearch: time: expected a time such as 90s, 30m or 2h, got '0s'\n"),
+        (["--seed", "-1"], "unetsearch: seed: expected a whole number of at least 0, got -1\n"),
     ],
 )
 def test_wrong_options(here, call, arguments, message):
-    status, out, err = call("run", "tiny.yaml", "--data", "data", *arguments)
-    assert (status, out) == (2, "")
-    assert err.startswith(message)
+    assert call("run", "tiny.yaml", "--data", "data", *arguments) == (2, "", message)
     assert not Path("studies").exists()
 
 
@@ -326,7 +433,24 @@ def test_wrong_options(here, call, arguments, message):
     ("text", "message"),
     [
         ("- 1", "unetsearch: net.yaml: not an architecture, but list\n"),
-        ("channels: [4, 8]", "unetsearch: net.yaml: not an architecture: 'skip'\n"),
+        ("channels: [4, 8]", "unetsearch: net.yaml: in_channels: is missing\n"),
+        (
+            "{in_channels: 1, out_channels: 1, channels: [4, 8.5]}",
+            "unetsearch: net.yaml: channels of level 1: expected a whole number from 1 to 65,536, got 8.5\n",
+        ),
+        (
+            "{in_channels: 1, out_channels: 1, channels: [4, 8], encodr: plain}",
+            "unetsearch: net.yaml: encodr: unknown key; expected one of in_channels, out_channels, channels, encoder, "
+            "skip, deep_supervision, norm, activation, down, up, dropout, bias; did you mean 'encoder'?\n",
+        ),
+        (
+            "{in_channels: 1, out_channels: 1, channels: [4, 8], deep_supervision: maybe}",
+            "unetsearch: net.yaml: deep_supervision: expected true or false, got 'maybe'\n",
+        ),
+        (
+            "architecture: {depth: 2}",
+            "unetsearch: net.yaml: a search space, not an architecture; `unetsearch space` describes it\n",
+        ),
         ("a: [", "unetsearch: net.yaml: cannot be read as YAML"),
     ],
 )

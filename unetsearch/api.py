@@ -14,8 +14,8 @@ import torch
 from unetsearch import __version__
 from unetsearch.data.checks import check_depth
 from unetsearch.data.dataset import SegmentationData
-from unetsearch.data.load import from_dataset, load_data
-from unetsearch.errors import StudyError
+from unetsearch.data.load import CELLS, from_dataset, load_data
+from unetsearch.errors import SpaceError, StudyError
 from unetsearch.report.tables import front_rows
 from unetsearch.report.views import ReportData
 from unetsearch.report.write import write_report
@@ -23,17 +23,20 @@ from unetsearch.search.events import Event
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned, write_atomically
 from unetsearch.search.messages import Setup
 from unetsearch.search.preview import load_previews, save_preview, windows
-from unetsearch.search.proposals import make_sampler
+from unetsearch.search.proposals import check_limits, make_sampler
 from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.search.slots import Slot
-from unetsearch.search.storage import Studies, open_studies
+from unetsearch.search.storage import Studies, begin_studies, read_studies
 from unetsearch.search.study import Search
 from unetsearch.space.document import load_space as read_space
-from unetsearch.space.document import parse_duration
-from unetsearch.space.resolved import dump_space, resolved
+from unetsearch.space.document import search_settings
+from unetsearch.space.resolved import dump_space, dump_value, resolved
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.starters import find_space
 from unetsearch.training.device import describe, find_device
+
+IN_MEMORY = "in memory"
+"""What stands for the path of a data set that came from Python."""
 
 FACTS = "facts"
 """The user attribute of the Optuna study that holds what is known of data and machine."""
@@ -81,21 +84,23 @@ def run(
     data, the folder and the device before anything is trained, `happened` of every event after that. Raises
     UnetsearchError, with nothing changed on disk, where the input is wrong.
     """
+    if isinstance(space, SearchSpace) and overrides:
+        raise SpaceError(["overrides are for a YAML file; change the SearchSpace itself"])
     space = space if isinstance(space, SearchSpace) else load_space(space, overrides)
-    given: dict[str, Any] = {"trials": trials, "time": None if time is None else parse_duration(time), "seed": seed}
-    settings = {name: value for name, value in given.items() if value is not None}
+    settings = search_settings({"trials": trials, "time": time, "seed": seed})
     space = replace(space, search=replace(space.search, **settings))
     where = find_device(device)
     loaded, space = _load(space, data)
-    check_depth(loaded, space.max_depth, space.recipe.crop)
+    check_depth(loaded, space.depths, space.recipe.crop)
     space = space.for_data(loaded.in_channels, loaded.out_channels)
+    check_limits(space)
     path = Path(out) if out is not None else Path("studies") / f"{space.name}-{loaded.name}"
     _check_same_study(StudyFolder(path), space, loaded)
     folder = create_folder(path)
-    if prepared is not None:
-        prepared(loaded, space, path, describe(where))
     with owned(folder):
-        studies = _open(folder, space, loaded, describe(where))
+        studies = _begin(folder, space, loaded, describe(where))
+        if prepared is not None:
+            prepared(loaded, space, path, describe(where))
         setup = Setup(loaded, str(where), torch.get_num_threads())
         try:
             with Slot(setup) as slot:
@@ -128,27 +133,27 @@ def read_study(study: str | Path) -> Study:
 
 
 def _load(space: SearchSpace, data: Any) -> tuple[SegmentationData, SearchSpace]:
-    if data is None or isinstance(data, str | Path):
-        if data is not None:
-            path = str(data) if str(data) == "cells" else str(Path(data).absolute())
-            space = replace(space, data=replace(space.data, path=path))
+    if data is None:
         return load_data(space.data), space
-    return from_dataset(data, "dataset", space.data), space
+    if isinstance(data, str | Path):
+        path = str(data) if str(data) in (CELLS, "") else str(Path(data).expanduser().absolute())
+        space = replace(space, data=replace(space.data, path=path))
+        return load_data(space.data), space
+    return from_dataset(data, "dataset", space.data), replace(space, data=replace(space.data, path=IN_MEMORY))
 
 
 def _check_same_study(folder: StudyFolder, space: SearchSpace, data: SegmentationData) -> None:
     """Raises StudyError where the folder holds a study of another space or other data."""
     if not folder.exists:
         return
-    there, studies = _reopen(folder)
+    there, studies = _reopen(open_folder(folder.path))
     before, after = _comparable(there), _comparable(space)
     changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     advice = "give another folder with --out, or the same settings to continue it"
     if changed:
         lines = [f"  {key}: {before.get(key, 'nothing')} there, {after.get(key, 'nothing')} here" for key in changed]
         raise StudyError("\n".join([f"{folder.path}: holds a study of another space; {advice}", *lines]))
-    facts = studies.search.user_attrs.get(FACTS, {})
-    if facts and facts["fingerprint"] != data.fingerprint:
+    if studies.search.user_attrs[FACTS]["fingerprint"] != data.fingerprint:
         raise StudyError(f"{folder.path}: holds a study of other data (images, masks or split changed); {advice}")
 
 
@@ -165,15 +170,18 @@ def _flat(document: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
     flat = []
     for key, value in document.items():
         name = f"{prefix}{key}"
-        flat += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, str(value))]
+        flat += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, dump_value(value))]
     return flat
 
 
-def _open(folder: StudyFolder, space: SearchSpace, data: SegmentationData, device: str) -> Studies:
-    """Writes the settings and opens the storage, with what is known of data and machine in it."""
-    write_atomically(folder.settings, dump_space(_portable(space, folder)).encode())
-    save_preview(folder, data, windows(data))
-    studies = open_studies(folder, space.name, space.objectives)
+def _begin(folder: StudyFolder, space: SearchSpace, data: SegmentationData, device: str) -> Studies:
+    """Opens the storage, with what is known of data and machine in it; last of all the settings are written.
+
+    Until they are, no study was begun: killed before, the same command begins again.
+    """
+    studies = begin_studies(folder, space.name, space.objectives)
+    if not folder.exists and studies.records:
+        raise StudyError(f"{folder.path}: study.db holds trials, but study.yaml is missing; put it back, or give --out")
     studies.search.sampler = make_sampler(space.search, len(studies.search.get_trials(deepcopy=False)))
     facts = {
         "fingerprint": data.fingerprint,
@@ -185,12 +193,14 @@ def _open(folder: StudyFolder, space: SearchSpace, data: SegmentationData, devic
         "versions": _versions(device),
     }
     studies.search.set_user_attr(FACTS, facts)
+    save_preview(folder, data, windows(data))
+    write_atomically(folder.settings, dump_space(_portable(space, folder)).encode())
     return studies
 
 
 def _portable(space: SearchSpace, folder: StudyFolder) -> SearchSpace:
     """The space with its data's path as seen from the study's folder, where one leads to the other."""
-    if space.data.path == "cells":
+    if space.data.path in (CELLS, IN_MEMORY):
         return space
     try:
         path = relpath(Path(space.data.path).resolve(), folder.path.resolve())
@@ -202,10 +212,8 @@ def _portable(space: SearchSpace, folder: StudyFolder) -> SearchSpace:
 def _reopen(folder: StudyFolder) -> tuple[SearchSpace, Studies]:
     """The space and the storage of a study's folder."""
     space = read_space(folder.settings)
-    studies = open_studies(folder, space.name, space.objectives)
-    facts = studies.search.user_attrs.get(FACTS)
-    if facts is None:
-        raise StudyError(f"{folder.path}: the study was not begun properly; remove the folder and run it again")
+    studies = read_studies(folder, space.name, space.objectives)
+    facts = studies.search.user_attrs[FACTS]
     return space.for_data(facts["in_channels"], facts["out_channels"]), studies
 
 

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unetsearch import __version__
 from unetsearch.errors import UnetsearchError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from unetsearch.search.events import Event
 
 WIDE = 140
 """Columns of what is printed into a file or a pipe."""
 
 app = typer.Typer(
     name="unetsearch",
-    help="Finds the right U-Net for your images: how deep, which skips, how wide.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,6 +34,21 @@ SetOption = Annotated[
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study's folder.")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"unetsearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Prints the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Finds the right U-Net for your images: how deep, which skips, how wide."""
+
+
 @app.command()
 def run(
     space: SpaceArgument,
@@ -44,10 +61,24 @@ def run(
     overrides: SetOption = None,
 ) -> None:
     """Searches a space on your images and leaves a report; continues the study if its folder exists."""
+    import signal
+
     from unetsearch import api
     from unetsearch.progress import Display
 
     display = Display(_console())
+    interrupted: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        interrupted.append(number)
+        raise KeyboardInterrupt
+
+    def happened(event: "Event") -> None:
+        if interrupted:  # Python drops an exception that hits it while it collects garbage
+            raise KeyboardInterrupt
+        display.happened(event)
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         with display.live():
             study = api.run(
@@ -60,13 +91,18 @@ def run(
                 seed=seed,
                 overrides=overrides or (),
                 prepared=display.prepared,
-                happened=display.happened,
+                happened=happened,
             )
     except KeyboardInterrupt:
         typer.echo("interrupted: what is finished is kept; the same command continues", err=True)
         raise typer.Exit(130) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
     display.front(study.records, study.space.objectives)
     typer.echo(f"report: {study.folder / 'report.html'}")
+    if not any(record.state == "complete" for record in study.records):
+        typer.echo("unetsearch: no network was trained to the end; the reasons stand above", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -122,9 +158,12 @@ def _console() -> "Console":
 
 
 def main() -> None:
-    """The entry point: errors of the input end with status 2 and one message."""
+    """The entry point: errors of the input end with status 2, those of the machine with 1, each in one message."""
     try:
         app()
     except UnetsearchError as error:
         typer.echo(f"unetsearch: {error}", err=True)
         sys.exit(2)
+    except OSError as error:  # a full disk, a folder that went away; what was finished before is kept
+        typer.echo(f"unetsearch: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+        sys.exit(1)

@@ -21,22 +21,23 @@ from unetsearch.search.folder import write_atomically
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.space import SearchSpace
 
-COUNTED = 1000
-"""So many points of a larger space are counted, drawn at random."""
+COUNTED = 2000
+"""A space of at most so many points is counted whole; of a larger one, half as many points drawn at random."""
 
 
 def print_space(console: Console, space: SearchSpace) -> None:
     """The space's size, the range of its costs, how much of it the limits leave, and its baselines' place."""
     size, drawn = space.size, ""
     if size is not None and size <= COUNTED:
-        points = [Candidate.of(point.architecture, point.recipe) for point in space.enumerate()]
+        points = [Candidate.at(point) for point in space.enumerate()]
     else:
-        points = [Candidate.of(point.architecture, point.recipe) for point in map(space.sample, range(COUNTED))]
-        drawn = f", from {COUNTED:,} points drawn at random"
+        points = [Candidate.at(point) for point in map(space.sample, range(COUNTED // 2))]
+        drawn = f", from {COUNTED // 2:,} points drawn at random"
     console.print(f"[bold]{space.name}[/]: {'a continuous space' if size is None else f'{size:,} points'}")
-    networks = len({candidate.hash for candidate in points})
-    console.print(f"different networks and trainings: {networks:,} of {len(points):,} points counted")
-    kept = sum(all(share <= 0 for share in candidate.excess(space.limits).values()) for candidate in points)
+    if not drawn:
+        networks = len({candidate.hash for candidate in points})
+        console.print(f"different networks and trainings: {networks:,}")
+    kept = sum(candidate.within(space.limits) for candidate in points)
     if kept < len(points):
         console.print(f"within the limits: {kept / len(points):.0%}")
     until = f"{space.search.trials} trials" + (f" or {duration(space.search.time)}" if space.search.time else "")
@@ -66,15 +67,19 @@ def find_architecture(name: str) -> Architecture:
     """
     if name in REFERENCES:
         return reference(name)
+    path = Path(name)
+    try:
+        is_file = path.is_file()
+    except OSError as error:
+        raise UnetsearchError(f"{name}: cannot be read ({error.strerror or error})") from None
     study, mark, trial = name.rpartition("#")
-    if mark:
+    if mark and not is_file:
         records = api.read_study(study).records
         for record in records:
             if trial in (record.name, record.name.removeprefix("#")):
                 return record.architecture
         raise UnetsearchError(f"{study}: no trial {trial!r}; it has {_listed([record.name for record in records])}")
-    path = Path(name)
-    if not path.is_file():
+    if not is_file:
         raise UnetsearchError(
             f"{name!r} is no reference ({', '.join(REFERENCES)}), no STUDY#TRIAL and no file of an architecture"
         )

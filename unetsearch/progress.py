@@ -19,7 +19,10 @@ from unetsearch.space.settings import Objective
 from unetsearch.space.space import SearchSpace
 
 ROWS = 12
-"""So many settled trials stay in view in a terminal."""
+"""At most so many settled trials stay in view in a terminal."""
+
+AROUND = 7
+"""Lines of a terminal that the title, the frame and the progress take."""
 
 
 class Display:
@@ -28,9 +31,10 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._settled: list[TrialRecord] = []
+        self._training = Text("", no_wrap=True, overflow="ellipsis")
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("steps"),
             TimeElapsedColumn(),
@@ -42,13 +46,15 @@ class Display:
 
     @contextmanager
     def live(self) -> Iterator["Display"]:
-        """Keeps the table in place while the block runs, where the output is a terminal."""
-        if not self.console.is_terminal:
+        """Keeps the table in place from `prepared` to the end of the block, where the output is a terminal."""
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, get_renderable=self._render, refresh_per_second=4)
+        try:
             yield self
-            return
-        with Live(console=self.console, get_renderable=self._render, refresh_per_second=4) as self._live:
-            yield self
-        self._live = None
+        finally:
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
 
     def prepared(self, data: SegmentationData, space: SearchSpace, folder: Path, device: str) -> None:
         """Says what is about to be searched, on what, and where it goes."""
@@ -64,6 +70,8 @@ class Display:
             ("study", f"{folder} (the same command continues it)"),
         ):
             self.console.print(Text.assemble((f"{name:<7} ", "bold"), text), soft_wrap=True)
+        if self._live is not None:
+            self._live.start()
 
     def happened(self, event: Event) -> None:
         """Shows one event."""
@@ -79,7 +87,8 @@ class Display:
                 self._line(f"{event.name:>6}  {words}, {amount(cost.params)} parameters, {amount(cost.macs)}MACs")
                 for task in self._bar.task_ids:
                     self._bar.remove_task(task)
-                self._bar.add_task(f"{event.name}  {words}", total=event.candidate.recipe.steps, score="")
+                self._training = Text(f"{event.name}  {words}", no_wrap=True, overflow="ellipsis")
+                self._bar.add_task(event.name, total=event.candidate.recipe.steps, score="")
             case Scored():
                 score = f"Dice {event.score.dice:.4f}"
                 self._bar.update(self._bar.task_ids[-1], completed=event.score.step, score=score)
@@ -92,13 +101,19 @@ class Display:
             case Ended():
                 for task in self._bar.task_ids:
                     self._bar.remove_task(task)
+                self._training = Text("")
                 self._say(f"done: {event.reason}")
 
     def front(self, records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> None:
-        """The front as a table."""
+        """The front as a table, and the baselines that are not on it."""
         table = _table("The front: no network here is beaten in every objective by another")
-        for record in front_of(records, objectives):
+        front = front_of(records, objectives)
+        for record in front:
             _add_row(table, record)
+        table.add_section()
+        for record in records:
+            if record.baseline and record not in front:
+                _add_row(table, record)
         self.console.print(table)
 
     def _say(self, text: str) -> None:
@@ -111,9 +126,10 @@ class Display:
 
     def _render(self) -> Group:
         table = _table(self._status or "training the first network")
-        for record in self._settled[-ROWS:]:
+        table.columns[-1].no_wrap = True  # a row is a line, so that all of them and the progress stay in view
+        for record in self._settled[-max(1, min(ROWS, self.console.height - AROUND)) :]:
             _add_row(table, record)
-        return Group(table, self._bar)
+        return Group(table, self._training, self._bar)
 
 
 def _status(progress: StudyProgress) -> str:

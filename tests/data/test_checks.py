@@ -1,29 +1,45 @@
 import numpy as np
 import pytest
 
-from unetsearch.data.checks import absent_classes, check_depth, constant_images, refusal, same_channels, size_mismatch
+from unetsearch.data.checks import (
+    absent_classes,
+    check_depth,
+    constant_images,
+    description,
+    refusal,
+    same_channels,
+    size_mismatch,
+    without_foreground,
+)
 from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.errors import DataError
 
 
-def data(*sizes: tuple[int, int], masks=None) -> SegmentationData:
+def data(*sizes: tuple[int, int], masks=None, classes=("background", "cell"), by="random") -> SegmentationData:
     return SegmentationData(
         name="set",
         images=tuple(np.zeros((1, height, width), np.uint8) for width, height in sizes),
         masks=masks or tuple(np.zeros((height, width), np.uint8) for width, height in sizes),
         stems=tuple(f"{index:03}" for index in range(len(sizes))),
         groups=tuple(f"{index:03}" for index in range(len(sizes))),
-        classes=("background", "cell"),
-        split=Split(train=(0,), validation=(1,), test=(), by="random"),
+        classes=classes,
+        split=Split(train=(0,), validation=(1,), test=(), by=by),
         notes=(),
         fingerprint="",
     )
 
 
 def test_a_refusal_says_everything_but_no_more_than_twenty_lines_of_a_kind():
-    error = refusal("data folder x", [tuple(f"a{index}" for index in range(23)), (), ("b",)], "Do this.")
+    error = refusal("data folder x", [tuple(f"a{index}" for index in range(23)), (), ("b",)], ["Do this.", "Or that."])
     assert str(error) == "\n".join(
-        ["data folder x: 24 problems", *(f"a{index}" for index in range(20)), "... and 3 more", "b", "Do this."]
+        [
+            "data folder x: 24 problems",
+            *(f"a{index}" for index in range(20)),
+            "... and 3 more",
+            "b",
+            "Do this.",
+            "Or that.",
+        ]
     )
     assert refusal("data folder x", [("a",)]).problems == ("data folder x: 1 problem", "a")
 
@@ -78,14 +94,14 @@ def test_absent_classes_are_noted():
 
 @pytest.mark.parametrize(("side", "deepest"), [(64, 5), (127, 5), (128, 6), (4, 1), (3, 0)])
 def test_the_depth_that_fits(side, deepest):
-    check_depth(data((side, side), (200, 200)), deepest, crop=512)
+    check_depth(data((side, side), (200, 200)), {"depth": deepest}, crop=512)
     with pytest.raises(DataError, match=f"take a depth of at most {deepest}$"):
-        check_depth(data((side, side), (200, 200)), deepest + 1, crop=512)
+        check_depth(data((side, side), (200, 200)), {"depth": deepest + 1}, crop=512)
 
 
 def test_a_depth_that_fits_neither_images_nor_crop():
     with pytest.raises(DataError) as error:
-        check_depth(data((120, 120), (88, 97)), 6, crop=96)
+        check_depth(data((120, 120), (88, 97)), {"depth 6": 6}, crop=96)
     assert str(error.value) == (
         "depth 6 needs a training crop of at least 128 px, but the crop is 96 px: "
         "take a depth of at most 5, or a larger crop\n"
@@ -94,4 +110,58 @@ def test_a_depth_that_fits_neither_images_nor_crop():
 
 
 def test_images_smaller_than_the_crop_are_fine():
-    check_depth(data((88, 97), (88, 97)), 5, crop=128)
+    check_depth(data((88, 97), (88, 97)), {"depth 5": 5}, crop=128)
+
+
+def test_everything_that_needs_another_depth_is_said():
+    depths = {"depth 3": 3, "depth 4": 4, "the baseline unet of depth 4": 4}
+    with pytest.raises(DataError) as error:
+        check_depth(data((20, 24), (88, 97)), depths, crop=128)
+    rest = "needs images of at least 32 px, but set has images of 20 px (000 is 20x24): take a depth of at most 3"
+    assert error.value.problems == (f"depth 4 {rest}", f"the baseline unet of depth 4 {rest}")
+
+
+@pytest.mark.parametrize(
+    ("images", "text"),
+    [
+        ([np.zeros((1, 256, 256), np.uint8)] * 240, "240 images of 256x256, 1 channel, 8 bit"),
+        ([np.zeros((3, 40, 48), np.uint16)], "1 image of 48x40, 3 channels, 16 bit"),
+        (
+            [np.zeros((3, height, width), np.float32) for height, width in ((20, 30), (97, 88), (20, 30), (10, 99))],
+            "4 images of 3 sizes from 30x20 to 88x97, 3 channels, 32-bit float",
+        ),
+        (
+            [np.zeros((1, 8, 8), dtype) for dtype in (np.uint16, np.uint8)],
+            "2 images of 8x8, 1 channel, 8 bit and 16 bit",
+        ),
+    ],
+)
+def test_the_images_are_described(images, text):
+    assert description(images) == text
+
+
+EMPTY = np.zeros((1, 2), np.uint8)
+CELL = np.array([[0, 1]], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("by", "advice"),
+    [
+        ("random", "set `data: {split: {seed: 4}}`, or split another way by `data: {split: {by: ...}}`"),
+        ("folders and groups", "set `data: {split: {seed: 4}}`, or split another way by `data: {split: {by: ...}}`"),
+        ("blocks", "set other `data: {split: {folds: ...}}`, or split another way by `data: {split: {by: ...}}`"),
+        ("folders", "move some that have into its folder, or set `data: {split: {by: random}}`"),
+    ],
+)
+def test_parts_without_any_foreground_are_problems(by, advice):
+    def lines(*masks, classes=("background", "cell")):
+        return without_foreground(data((2, 1), (2, 1), masks=masks, classes=classes, by=by), seed=3)
+
+    validation = f"no validation image has any foreground, so Dice would say nothing: {advice}"
+    training = f"no training image has any foreground, so there is nothing to learn: {advice}"
+    assert lines(CELL, CELL) == ()
+    assert lines(CELL, EMPTY) == (validation,)
+    assert lines(CELL, EMPTY + 255) == (validation,), "what is ignored is no foreground"
+    assert lines(EMPTY, CELL) == (training,)
+    assert lines(CELL, CELL * 2, classes=("background", "cell", "nucleus")) == ()
+    assert lines(CELL, EMPTY, classes=("background", "cell", "nucleus")) == (validation,)

@@ -48,7 +48,10 @@ def test_unrelated_images_are_split_at_random():
     assert found.notes[0].startswith(
         "split at random with seed 0 (neighbouring images are no more alike than others: correlation "
     )
-    assert found.notes[0].endswith("): 16 training, 4 validation and 5 test images; another way: `split: {by: ...}`")
+    assert found.notes[0].endswith(
+        "): 16 training, 4 validation and 5 test images; another way: `data: {split: {by: ...}}`, "
+        "or --set data.split.by=..."
+    )
 
 
 def test_a_stack_is_split_in_blocks():
@@ -68,7 +71,8 @@ def test_left_and_right_stay_together():
     assert found.split.by == "groups"
     assert found.notes == (
         "split by groups (the file names tell a left and a right image of each subject): "
-        "10 training, 2 validation and 4 test images; another way: `split: {by: ...}`",
+        "10 training, 2 validation and 4 test images; another way: `data: {split: {by: ...}}`, "
+        "or --set data.split.by=...",
     )
     assert "split at random" in chosen(members("1L", "1R", "2L", "2R", "3L"), SplitSettings(by="random")).notes[0]
 
@@ -79,7 +83,10 @@ def test_groups_by_a_pattern(by):
     found = chosen(members(*stems), SplitSettings(by=by, groups=r"^p\d+"))
     assert found.groups == tuple(f"p{index // 3}" for index in range(30))
     assert found.split.by == ("groups" if by == "auto" else by)
-    assert "(10 groups by `groups: ^p\\d+`): 18 training, 6 validation and 6 test images" in found.notes[0]
+    assert (
+        "(10 groups by `data: {split: {groups: '^p\\d+'}}`): 18 training, 6 validation and 6 test images"
+        in found.notes[0]
+    )
 
 
 def test_groups_given_with_the_data():
@@ -98,7 +105,8 @@ def test_given_folders_are_kept():
     assert found.split.validation == (5, 6)
     assert found.split.test == (7, 8, 9)
     assert found.notes == (
-        "split by folders: 5 training, 2 validation and 3 test images; another way: `split: {by: ...}`",
+        "split by folders: 5 training, 2 validation and 3 test images; another way: `data: {split: {by: ...}}`, "
+        "or --set data.split.by=...",
     )
     assert chosen(folders(train=5, val=2, test=3), SplitSettings(by="random")).split.by == "random"
 
@@ -145,45 +153,73 @@ def test_few_images_and_few_groups_are_noted():
 @pytest.mark.parametrize(
     ("given", "settings", "problem"),
     [
-        (members("a", "b"), SplitSettings(folds=1), "split: folds: 1 leaves nothing to train on: take at least 2"),
-        (members("a", "b"), SplitSettings(test=1.5), "split: test: 1.5 is not a share from 0 up to 1, e.g. 0.2"),
+        (members("a", "b"), SplitSettings(folds=1), "data.split.folds: 1 leaves nothing to train on: take at least 2"),
+        (members("a", "b"), SplitSettings(test=1.5), "data.split.test: 1.5 is not a share from 0 up to 1, e.g. 0.2"),
         (
             members("a", "b"),
             SplitSettings(by="folders"),
-            "split: by folders, but there is no train/ folder: choose another way, or auto",
+            "data.split.by: folders, but there is no train/ folder: choose another way, or auto",
         ),
         (
             members(*numbered(9)),
             SplitSettings(by="groups"),
-            "split: by groups, but nothing says which images belong together: set `split: {groups: ...}`",
+            "data.split.by: groups, but nothing says which images belong together: set e.g. "
+            r"`data: {split: {groups: 'patient(\d+)'}}`",
         ),
         (
             members("a", "b"),
             SplitSettings(groups="(p"),
-            "split: groups: '(p' is not a regular expression (missing ), unterminated subpattern at position 0)",
+            "data.split.groups: '(p' is not a regular expression (missing ), unterminated subpattern at position 0)",
         ),
         (
             members("a", "b", groups=["x", "y"]),
             SplitSettings(groups="p"),
-            "split: groups reads file names, but the groups came with the data: leave it out",
+            "data.split.groups: reads file names, but the groups came with the data: leave it out",
         ),
-        (members("p1", "q1"), SplitSettings(groups=r"p\d"), r"q1: its name does not match `groups: p\d`"),
+        (
+            members("p1", "q1"),
+            SplitSettings(groups=r"p\d"),
+            r"q1: its name does not match `data: {split: {groups: 'p\d'}}`",
+        ),
+        (
+            members("img1", "img2", "img3", "img4"),
+            SplitSettings(groups="'?img"),
+            "`data: {split: {groups: '''?img'}}` puts all 4 images into one group, 'img': its match must differ "
+            r"between groups, as that of patient(\d+) does",
+        ),
+        (
+            folders(train=4, val=2, test=2),
+            SplitSettings(by="folders", groups="^"),
+            "`data: {split: {groups: '^'}}` puts all 8 images into one group, '': its match must differ "
+            r"between groups, as that of patient(\d+) does",
+        ),
         (
             members("a", "b", "c"),
             AUTO,
             "3 images cannot be split into training (at least 2 images) and validation (1) and test (1): "
-            "add images, or set `split: {test: 0}`",
+            "add images, or set `data: {split: {test: 0}}`",
+        ),
+        (
+            members("a", "b"),
+            AUTO,
+            "2 images cannot be split into training (at least 2 images) and validation (1) and test (1): add images",
+        ),
+        (
+            members(*numbered(8), digests=[b"same"] * 8),
+            AUTO,
+            "1 different image among 8 (images that are the same count once) cannot be split into training (at least 2 "
+            "images) and validation (1) and test (1): add images",
         ),
         (
             members("a", "b", "c", groups=["x", "y", "y"]),
             SplitSettings(test=0, folds=2, seed=1),
-            "the split leaves 1 training image: add images, or take more folds",
+            "the split leaves 1 training image: add images, or set more `data: {split: {folds: ...}}`",
         ),
         (
             members(*numbered(9), groups=["x", "y"] * 4 + ["x"]),
             AUTO,
-            "2 groups of images cannot be split into training (at least 2 images) and validation (1) and test (1): "
-            "add images, or set `split: {test: 0}`",
+            "9 images in 2 groups cannot be split into training (at least 2 images) and validation (1) and test (1): "
+            "add images of other groups, or set `data: {split: {test: 0}}`",
         ),
         (
             folders(train=1, val=1, test=1),
@@ -212,5 +248,5 @@ def test_a_group_in_two_folders():
     stems = ["train/p1_a", "train/p2_a", "val/p1_b", "test/p3_a"]
     given = members(*stems, roles=["train", "train", "validation", "test"])
     assert choose_split(given, SplitSettings(groups=r"p\d")) == (
-        "group 'p1' lies in train/ and val/: move it to one side, or split by groups",
+        "group 'p1' lies in train/ and val/: move it to one side, or set `data: {split: {by: groups, groups: ...}}`",
     )

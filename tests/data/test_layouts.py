@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,14 @@ def test_two_files_for_one_name(tmp_path):
 @pytest.mark.parametrize(
     ("names", "problem"),
     [
+        (
+            ["images/a/1.png", "images/b/2.png", "images/x.txt", "masks/1.png"],
+            "images/: no PNG, JPEG, TIFF or BMP files in it (found 1 .txt), but in a/ and b/ inside it",
+        ),
+        (
+            ["pictures/1.png", "truth/1.png"],
+            "no PNG, JPEG, TIFF or BMP files in it, but in pictures/ and truth/ inside it",
+        ),
         (["images/a.png", "masks/a.gif"], "masks/: no PNG, JPEG, TIFF or BMP files in it (found 1 .gif)"),
         (["images/a.png"], "./: there is no masks/ folder beside images/"),
         (["test/images/a.png", "train/masks/a.png"], "train/: there is no images/ folder beside masks/"),
@@ -141,3 +150,53 @@ def test_no_folder(tmp_path):
     assert problems(tmp_path / "file.txt") == [
         "this is a file, not a folder: give the folder that holds the images and masks"
     ]
+
+
+def test_images_in_folders_inside_are_noted(tmp_path):
+    touch(tmp_path, "images/a.png", "images/old/b.png", "images/old/older/c.tif", "images/.hidden/d.png", "masks/a.png")
+    touch(tmp_path, "masks/new/b.png", "masks/new/notes.txt", "images/text/notes.txt")
+    layout = find_layout(tmp_path)
+    assert layout.problems == ((), (), ())
+    assert layout.notes == (
+        "images/old/: 2 files are left out: only the files in images/ itself are read",
+        "masks/new/: 1 file is left out: only the files in masks/ itself are read",
+    )
+
+
+def test_images_beside_the_folders_of_the_split_are_noted(tmp_path):
+    touch(
+        tmp_path, "train/images/a.png", "train/masks/a.png", "train/masks/more/b.png", "test/b.png", "test/b_mask.png"
+    )
+    assert find_layout(tmp_path).notes == (
+        "train/masks/more/: 1 file is left out: only the files in masks/ itself are read",
+    )
+    touch(tmp_path, "images/c.png", "images/more/d.png", "Masks/c.png", "e.png", "notes/figure.png")
+    assert find_layout(tmp_path).notes[1:] == (
+        "Masks/: 1 file is left out: only test/, train/ are read",
+        "images/: 2 files are left out: only test/, train/ are read",
+        "./: 1 file is left out: only test/, train/ are read",
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system's words differ there")
+def test_paths_that_cannot_be_opened(tmp_path):
+    assert problems(tmp_path / ("x" * 300)) == [
+        "cannot be opened (File name too long): check the path and its permissions"
+    ]
+    assert problems(tmp_path / "a\0b") == ["no path can hold a null byte: check `data: {path: ...}`"]
+
+
+@pytest.mark.parametrize("name", ["", "images"])
+def test_folders_without_permission(tmp_path, monkeypatch, name):
+    """As root no folder is without permission: the system's answer is played."""
+    touch(tmp_path, "images/a.png", "masks/a.png")
+    closed, iterdir = tmp_path / name, Path.iterdir
+
+    def refuse(path):
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    where = f"{closed}: " if name else ""
+    assert problems(tmp_path) == [f"{where}cannot be opened (Permission denied): check the path and its permissions"]

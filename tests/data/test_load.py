@@ -1,8 +1,10 @@
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from unetsearch.data.dataset import IGNORE
@@ -56,12 +58,13 @@ def test_a_folder_becomes_checked_data(tmp_path):
     np.testing.assert_array_equal(data.masks[0], mask() > 0)
     assert (data.in_channels, data.out_channels, data.min_side) == (3, 1, 40)
     assert data.classes == ("background", "foreground")
-    assert data.notes[0] == (
+    assert data.notes[:2] == (
+        "10 images of 48x40, 3 channels, 8 bit",
         "of the two mask values the rarer is the foreground: 255 (3.5 % of the pixels); "
-        "`classes: {background: 255, foreground: 0}` turns them round"
+        "`data: {classes: {background: 255, foreground: 0}}` turns them round",
     )
-    assert data.notes[1].startswith("split at random with seed 0 (")
-    assert len(data.notes) == 2
+    assert data.notes[2].startswith("split at random with seed 0 (")
+    assert len(data.notes) == 3
 
 
 def test_images_of_different_sizes(tmp_path):
@@ -92,7 +95,7 @@ def test_grey_and_alpha_are_noted(tmp_path):
     data = load_data(settings)
     assert data.in_channels == 1
     np.testing.assert_array_equal(data.images[3], grey[None])
-    assert data.notes[:2] == (
+    assert data.notes[1:3] == (
         "alpha channel left out: 1 image, e.g. images/03.png",
         "1 RGB image is grey in every pixel: read as one channel",
     )
@@ -124,7 +127,7 @@ def test_numbered_objects_from_the_instances_folder(tmp_path):
     (tmp_path / "masks").rename(tmp_path / "instances")
     data = load_data(settings)
     assert data.out_channels == 1
-    assert data.notes[0] == (
+    assert data.notes[1] == (
         "masks number their objects (up to 3 in one image): any value above 0 is foreground (10.6 % of the pixels)"
     )
 
@@ -165,8 +168,10 @@ def test_every_problem_is_said_at_once(tmp_path):
         "masks/17.png: 256x250, but its image is 256x256: export both at the same size",
         "images/00.png is grey and images/05.png is coloured: save all images as RGB, or all as grey",
         "masks/07.png: value 9 of no class (classes: background 0, cell 255)",
-        "x: its name does not match `groups: ^[01]`",
+        "x: its name does not match `data: {split: {groups: '^[01]'}}`",
         EXPECTED,
+        "Values of no class: add them to `data: {classes: {...}}`, or leave out the pixels of one by "
+        "`data: {ignore: ...}`; if smoothing made them, export the masks again without (nearest-neighbour).",
     ]
 
 
@@ -190,11 +195,66 @@ def test_jpeg_masks_are_refused_but_read_with_a_threshold(tmp_path):
         count = len(np.unique(np.asarray(file)))
     assert refused(settings) == [
         f"data folder {tmp_path}: 1 problem",
-        f"6 of 6 masks are smoothed (masks/00.jpg has {count} values, most of them along outlines): "
-        "save masks as PNG without smoothing, or set `data: {threshold: 127}`",
+        f"6 of 6 masks are JPEG files, which do not keep values (masks/00.jpg has {count}): "
+        "save masks as PNG, or, for two classes, set `data: {threshold: 127}`",
     ]
     data = load_data(replace(settings, threshold=127))
     assert (data.masks[0] == (mask() > 0)).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ("background", "foreground")),
+        ({"classes": {"background": -1, "cell": 0}}, ("background", "cell")),
+        ({"ignore": -1, "classes": {"background": 0, "cell": 3}}, ("background", "cell")),
+    ],
+)
+def test_masks_with_minus_one(tmp_path, settings, names):
+    classes = folder(tmp_path)
+    ignored = "ignore" in settings
+    for index in range(10):
+        values = (mask() > 0).astype(np.int16) - 1
+        if ignored:
+            values[20:30, 20:30] = 3
+        (tmp_path / f"masks/{index:02}.png").unlink()
+        tifffile.imwrite(tmp_path / f"masks/{index:02}.tif", values)
+    data = load_data(replace(classes, **settings))
+    assert data.classes == names
+    expected = np.where(values < 0, IGNORE, values > 0) if ignored else values + 1
+    for given in (
+        data,
+        from_dataset([(image(), values.astype(np.int64)) for _ in range(4)], "mine", replace(classes, **settings)),
+    ):
+        np.testing.assert_array_equal(given.masks[0], expected)
+
+
+def test_validation_without_foreground_is_refused(tmp_path):
+    settings = folder(tmp_path)
+    for index in load_data(settings).split.validation:
+        save(tmp_path, f"masks/{index:02}.png", mask(values=(0,)))
+    assert refused(settings) == [
+        f"data folder {tmp_path}: 1 problem",
+        "no validation image has any foreground, so Dice would say nothing: "
+        "set `data: {split: {seed: 1}}`, or split another way by `data: {split: {by: ...}}`",
+    ]
+    load_data(replace(settings, split=SplitSettings(seed=1)))
+
+
+def test_images_that_are_left_out_are_noted(tmp_path):
+    settings = folder(tmp_path)
+    save(tmp_path, "images/more/x.png", image())
+    assert load_data(settings).notes[1] == (
+        "images/more/: 1 file is left out: only the files in images/ itself are read"
+    )
+
+
+def test_large_images_are_read_without_a_warning(tmp_path, monkeypatch):
+    settings = folder(tmp_path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 48 - 1)
+    load_data(settings)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 48 // 2 - 1)
+    assert refused(settings)[1] == "images/00.png: has more pixels than fit: cut it into tiles"
 
 
 @pytest.mark.parametrize(
@@ -212,77 +272,67 @@ def test_paths_that_hold_no_data(tmp_path, name, line):
     assert refused(DataSettings(path=str(path))) == [f"data folder {path}: 1 problem", line, EXPECTED]
 
 
+@pytest.mark.parametrize("path", ["", "  "])
+def test_no_path(path):
+    assert refused(DataSettings(path=path)) == [
+        "data: 1 problem",
+        "no folder given: name one by `data: {path: ...}`",
+        EXPECTED,
+    ]
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    folder(tmp_path / "set")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert load_data(DataSettings(path="~/set")).name == "set"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="any name is a user's there")
+def test_the_home_folder_of_nobody():
+    path = "~nobody-of-this-name/set"
+    assert refused(DataSettings(path=path)) == [
+        f"data folder {path}: 1 problem",
+        "the home folder ~nobody-of-this-name is not known: write the whole path",
+        EXPECTED,
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_keeps_its_name_and_a_broken_one_is_refused(tmp_path):
+    folder(tmp_path / "v7")
+    (tmp_path / "current").symlink_to("v7")
+    assert load_data(DataSettings(path=str(tmp_path / "current"))).name == "current"
+    assert load_data(DataSettings(path=str(tmp_path / "current" / ".." / "v7" / "."))).name == "v7"
+    (tmp_path / "v7/images/00.png").unlink()
+    (tmp_path / "v7/images/00.png").symlink_to("nowhere.png")
+    (tmp_path / "v7/masks/01.png").unlink()
+    (tmp_path / "v7/masks/01.png").symlink_to("01.png")
+    assert refused(DataSettings(path=str(tmp_path / "v7"))) == [
+        f"data folder {tmp_path / 'v7'}: 2 problems",
+        "images/00.png: cannot be opened (No such file or directory)",
+        "masks/01.png: cannot be opened (Too many levels of symbolic links)",
+    ]
+    (tmp_path / "loop").symlink_to("loop")
+    assert refused(DataSettings(path=str(tmp_path / "loop"))) == [
+        f"data folder {tmp_path / 'loop'}: 1 problem",
+        "cannot be opened (Too many levels of symbolic links): check the path and its permissions",
+        EXPECTED,
+    ]
+
+
 def test_too_few_images(tmp_path):
     assert refused(folder(tmp_path, 3)) == [
         f"data folder {tmp_path}: 1 problem",
         "3 images cannot be split into training (at least 2 images) and validation (1) and test (1): "
-        "add images, or set `split: {test: 0}`",
+        "add images, or set `data: {split: {test: 0}}`",
     ]
 
 
 def test_the_embedded_cells():
     data = load_data(DataSettings())
     assert (data.name, len(data.images), data.in_channels, data.out_channels) == ("cells", 60, 1, 1)
+    assert data.notes[0] == "the embedded synthetic cells: 60 images of 96x96, 1 channel, 8 bit"
     assert data.split.by == "random"
     assert [len(part) for part in (data.split.train, data.split.validation, data.split.test)] == [38, 10, 12]
     np.testing.assert_array_less(0.1, np.mean([array.mean() for array in data.masks]))
-
-
-def items(count=10):
-    return [(image().reshape(1, 40, 48), mask()) for _ in range(count)]
-
-
-def test_a_data_set_in_memory():
-    import torch
-
-    class Tensors(torch.utils.data.Dataset):
-        def __len__(self):
-            return 10
-
-        def __getitem__(self, index):
-            pixels = torch.rand(3, 40, 48, generator=torch.Generator().manual_seed(index), requires_grad=True)
-            return pixels, torch.from_numpy(mask()).long()[None], index // 2
-
-    data = from_dataset(Tensors(), "mine", DataSettings())
-    assert (data.name, data.in_channels, data.classes) == ("mine", 3, ("background", "foreground"))
-    assert data.images[0].dtype == np.float32
-    assert data.groups == tuple(str(index // 2) for index in range(10))
-    assert data.split.by == "groups"
-    np.testing.assert_array_equal(data.masks[0], mask() > 0)
-
-
-def test_a_data_set_without_groups():
-    data = from_dataset([(pixels[0], labels > 0) for pixels, labels in items()], "mine", DataSettings())
-    assert data.images[0].shape == (1, 40, 48)
-    assert data.stems == tuple(str(index) for index in range(10))
-
-
-def test_every_problem_of_a_data_set_is_said_at_once():
-    bad = items(13)
-    bad[1] = (image(channels=(3,)), mask())
-    bad[2] = (image(), mask(20, 20))
-    bad[3] = (np.full((1, 40, 48), np.nan), mask())
-    bad[4] = (image(), mask() / 7)
-    bad[5] = image()
-    bad[6] = (image(), mask(), "group")
-    bad[7] = (np.zeros(3), mask())
-    bad[8] = (image(), mask().astype(str))
-    with pytest.raises(DataError) as error:
-        from_dataset(bad, "mine", DataSettings())
-    assert list(error.value.problems) == [
-        "data set mine: 8 problems",
-        "item 1: has an image of shape (40, 48, 3), channels last: give (channels, height, width)",
-        "item 3: has an image with NaN or infinite pixels: replace them",
-        "item 4: its mask has fractions as values: save it with whole numbers, one for each class",
-        "item 5: is not (image, mask) or (image, mask, group)",
-        "item 7: has an image of shape (3,): give (channels, height, width)",
-        "item 8: has a mask of <U3: give whole numbers",
-        "item 0: has no group, but others have: give all of them one, or none",
-        "item 2: its mask is 20x20, but its image is 48x40: export both at the same size",
-    ]
-
-
-def test_an_empty_data_set():
-    with pytest.raises(DataError) as error:
-        from_dataset([], "mine", DataSettings())
-    assert list(error.value.problems) == ["data set mine: 1 problem", "there are no images in it"]

@@ -1,222 +1,78 @@
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
-from unetsearch.data.dataset import IGNORE
-from unetsearch.data.masks import Coding, Mask, Refusal, as_mask, decide_classes, encode
-from unetsearch.space.settings import DataSettings
-
-AUTO = DataSettings()
+from unetsearch.data.masks import as_mask, number_objects, strewn_values, without
 
 
-def masks(*arrays) -> list[Mask]:
-    return [as_mask(f"masks/{number}.png", np.asarray(array)) for number, array in enumerate(arrays)]
+def mask(pixels, name="a.png"):
+    return as_mask(name, np.asarray(pixels))
 
 
-def decided(*arrays, settings=AUTO, instances=False) -> Coding:
-    coding = decide_classes(masks(*arrays), settings, instances=instances)
-    assert isinstance(coding, Coding), coding
-    return coding
-
-
-def refused(*arrays, settings=AUTO) -> tuple[str, ...]:
-    refusal = decide_classes(masks(*arrays), settings, instances=False)
-    assert isinstance(refusal, Refusal), refusal
-    return refusal.problems
-
-
-def blobs(*values: int, side: int = 40, dtype=np.uint16):
-    """Squares of 4x4 px, one for each value, on 0."""
-    mask = np.zeros((side, side), dtype)
-    for number, value in enumerate(values):
-        row, column = divmod(number, side // 5)
-        mask[5 * row : 5 * row + 4, 5 * column : 5 * column + 4] = value
-    return mask
-
-
-def disc(side: int = 64):
+def disc(side: int = 64, radius: float = 20):
     rows, columns = np.mgrid[:side, :side]
-    return (np.hypot(rows - side / 2, columns - side / 2) < side / 3).astype(np.uint8) * 255
+    return (np.hypot(rows - side / 2, columns - side / 2) < radius).astype(np.uint8) * 255
+
+
+def between(*masks) -> set[int]:
+    values = {value for mask in masks for value in mask.counts}
+    return values - {min(values), max(values)}
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32])
 def test_values_are_counted(dtype):
-    assert as_mask("a", np.array([[0, 7, 7]], dtype)).counts == {0: 1, 7: 2}
+    assert mask(np.array([[0, 7, 7]], dtype)).counts == {0: 1, 7: 2}
 
 
-@pytest.mark.parametrize("values", [(0, 255), (0, 1), (3, 7)])
-def test_of_two_values_the_rarer_is_the_foreground(values):
-    common, rare = values
-    mask = np.array([[common, common, rare, common]], np.uint8)
-    for background, foreground, array in ((common, rare, mask), (rare, common, common + rare - mask)):
-        coding = decided(array)
-        assert coding.names == ("background", "foreground")
-        assert coding.index == {background: 0, foreground: 1}
-        assert coding.notes == (
-            f"of the two mask values the rarer is the foreground: {foreground} (25.0 % of the pixels); "
-            f"`classes: {{background: {foreground}, foreground: {background}}}` turns them round",
-        )
+def test_a_value_to_ignore_is_not_counted():
+    given = mask(np.array([[0, 7, 7, -1]], np.int32))
+    assert without(given, -1).counts == {0: 1, 7: 2}
+    assert without(given, None) == given
 
 
-def test_the_rarer_value_is_counted_over_all_masks():
-    assert decided([[0, 255, 255]], [[0, 0, 0]]).index == {0: 0, 255: 1}
-    assert decided([[0, 255]], [[255, 0]]).index == {0: 0, 255: 1}, "the higher value of two equally frequent ones"
+def test_jpeg_masks_are_known_by_their_names():
+    assert [mask([[0]], name).is_jpeg for name in ("a.JPG", "a.jpeg", "a.png", "jpg", "item 3")] == [True, True] + [
+        False
+    ] * 3
 
 
-def test_more_values_are_one_class_each():
-    coding = decided([[0, 0, 0, 128, 255, 255]])
-    assert coding.names == ("0", "128", "255")
-    assert coding.index == {0: 0, 128: 1, 255: 2}
-    assert coding.notes == (
-        "one class for each mask value, the most frequent as background: 0 (50.0 %), 128 (16.7 %), 255 (33.3 %)",
-    )
+@pytest.mark.parametrize("sigma", [0.5, 1, 2, 4, 8])
+@pytest.mark.parametrize("side", [64, 256])
+def test_smoothing_strews_values_however_strong_it_is(sigma, side):
+    smooth = mask(ndimage.gaussian_filter(disc(side, side / 3), sigma))
+    strewn = strewn_values([smooth], between(smooth))
+    assert len(strewn) > 0.95 * len(between(smooth))
 
 
-def test_the_most_frequent_value_is_the_background():
-    assert decided([[0, 1, 2, 2, 2]]).names == ("2", "0", "1")
+def test_values_of_three_smoothed_classes_are_strewn_but_for_the_class_between():
+    cell = np.maximum(disc(96, 30) // 255 * 128, disc(96, 15))
+    small = mask(np.asarray(Image.fromarray(cell).resize((48, 48), Image.Resampling.BOX)))
+    assert between(small) - strewn_values([small], between(small)) == {128}
 
 
-def test_an_undeclared_ignore_value_is_pointed_out():
-    assert decided([[0, 0, 1, 2, 255]]).notes[1] == (
-        "255 is read as a class; if it marks pixels to leave out, set `data: {ignore: 255}`"
-    )
-    assert len(decided([[0, 0, 0, 128, 255]]).notes) == 1
+def test_classes_that_fill_areas_are_not_strewn():
+    cell = mask(np.maximum(disc(96, 30) // 255 * 128, disc(96, 15)))
+    assert strewn_values([cell], {128}) == set()
 
 
-@pytest.mark.parametrize("ignore", [255, 11, -1])
-def test_the_ignore_value_is_no_class(ignore):
-    mask = np.array([[0, 0, 0, 1, ignore, ignore]])
-    coding = decided(mask.astype(np.int32), settings=DataSettings(ignore=ignore))
-    assert coding.names == ("background", "foreground")
-    assert coding.notes[-1] == f"ignore: {ignore} marks 33.3 % of all pixels"
-    np.testing.assert_array_equal(encode(as_mask("a", mask.astype(np.int32)), coding), [[0, 0, 0, 1, IGNORE, IGNORE]])
+def test_one_mask_with_little_of_a_class_does_not_decide():
+    cell = mask(np.maximum(disc(96, 30) // 255 * 128, disc(96, 15)))
+    sliver = np.array(disc(96))
+    sliver[0, :30] = 128
+    sliver[95, 95] = 1
+    found = [mask(sliver), cell, cell]
+    assert strewn_values(found, {1, 128}) == set()
+    assert strewn_values(found[:1], {1, 128}) == {1, 128}
 
 
-def test_an_ignore_value_that_never_occurs_is_noted():
-    assert decided([[0, 0, 1]], settings=DataSettings(ignore=9)).notes[-1] == "ignore: 9 occurs in no mask"
-
-
-def test_one_value_is_nothing_to_learn():
-    assert refused([[0, 0]], [[0, 0]]) == ("every pixel of every mask is 0: there is nothing to learn",)
-    assert refused([[5, 5]], settings=DataSettings(ignore=5)) == (
-        "no mask has a pixel that is not ignored: there is nothing to learn",
-    )
-
-
-def test_masks_with_two_conventions_are_refused():
-    assert refused([[0, 1]], [[0, 255]]) == (
-        "some masks use 0 and 1 (masks/0.png), others 0 and 255 (masks/1.png): "
-        "set `data: {threshold: 0}` if 1 and 255 mean the same",
-    )
-
-
-def test_numbered_objects_are_foreground():
-    coding = decided(blobs(*range(1, 41)), blobs(*range(1, 12)), blobs())
-    assert coding.names == ("background", "foreground")
-    assert {coding.index[value] for value in range(1, 41)} == {1}
-    assert coding.notes == (
-        "masks number their objects (up to 40 in one image): any value above 0 is foreground (17.0 % of the pixels)",
-    )
-
-
-def test_touching_objects_of_all_sizes_are_still_objects():
-    seeds = np.random.default_rng(0).permutation(40 * 40)[:50]
-    ids = np.zeros(40 * 40, int)
-    ids[seeds] = np.arange(1, 51)
-    nearest = ndimage.distance_transform_edt(ids.reshape(40, 40) == 0, return_indices=True, return_distances=False)
-    cells = ids.reshape(40, 40)[tuple(nearest)].astype(np.uint16)
-    cells[:, :5] = 0
-    assert decided(cells).names == ("background", "foreground")
-
-
-def test_few_numbered_objects_are_objects_where_the_folder_says_so():
-    few = blobs(1, 2, 3)
-    assert decided(few).names == ("0", "1", "2", "3")
-    assert decided(few, instances=True).names == ("background", "foreground")
-
-
-def test_many_classes_in_several_pieces_are_classes():
-    coding = decided(blobs(*range(1, 13), *range(1, 13)))
-    assert coding.names == tuple(str(value) for value in range(13))
-
-
-def test_too_many_classes_are_refused():
-    assert refused(blobs(*range(1, 26), *range(1, 26)), blobs(*range(20, 41), *range(20, 41))) == (
-        "41 mask values (masks/0.png alone has 26), and at most 32 are read as classes: name the values that count by "
-        "`classes`, or set `data: {threshold: 0}` if they number objects",
-    )
-
-
-def test_smoothed_masks_are_refused():
-    smooth = ndimage.gaussian_filter(disc(), 1.0)
-    count = len(np.unique(smooth))
-    assert count > 32
-    assert refused(smooth, disc()) == (
-        f"1 of 2 masks are smoothed (masks/0.png has {count} values, most of them along outlines): "
-        "save masks as PNG without smoothing, or set `data: {threshold: 127}`",
-    )
-
-
-def test_slightly_smoothed_masks_are_refused():
-    coarse = disc(128).reshape(64, 2, 64, 2).mean(axis=(1, 3)).astype(np.uint8)
-    assert len(np.unique(coarse)) == 5
-    assert "masks/0.png has 5 values" in refused(coarse)[0]
-
-
-def test_a_class_along_outlines_is_a_class():
-    mask = disc()
-    border = ndimage.binary_dilation(mask > 0) & (mask == 0)
-    assert decided(np.where(border, 128, mask).astype(np.uint8)).names == ("0", "128", "255")
-
-
-def test_a_threshold_makes_two_classes():
-    smooth = ndimage.gaussian_filter(disc(), 1.0)
-    coding = decided(smooth, settings=DataSettings(threshold=127))
-    np.testing.assert_array_equal(encode(as_mask("a", smooth), coding), smooth > 127)
-    share = 100 * (smooth > 127).mean()
-    assert coding.notes == (f"mask values above 127 are foreground ({share:.1f} % of the pixels)",)
-
-
-def test_a_threshold_with_nothing_on_one_side():
-    assert refused([[0, 100]], settings=DataSettings(threshold=127)) == (
-        "threshold: every mask value (0 to 100) is at or below 127: choose one in between",
-    )
-
-
-def test_named_classes_keep_their_order():
-    settings = DataSettings(classes={"cell": 255, "membrane": 0})
-    coding = decided([[0, 0, 0, 255]], settings=settings)
-    assert coding.names == ("cell", "membrane")
-    assert coding.index == {255: 0, 0: 1}
-    assert coding.notes == ("classes: cell 25.0 %, membrane 75.0 %",)
-
-
-def test_values_of_no_class_and_absent_classes():
-    settings = DataSettings(classes={"background": 0, "cell": 1, "nucleus": 2}, ignore=255)
-    assert refused([[0, 1, 255]], [[0, 7]], [[3, 4, 5]], settings=settings) == (
-        "masks/1.png: value 7 of no class (classes: background 0, cell 1, nucleus 2)",
-        "masks/2.png: values 3, 4 and 5 of no class (classes: background 0, cell 1, nucleus 2)",
-        "classes: 'nucleus' (value 2) occurs in no mask: correct its value or leave it out",
-    )
-
-
-@pytest.mark.parametrize(
-    ("settings", "problem"),
-    [
-        (
-            DataSettings(classes={"a": 0, "b": 1}, threshold=3),
-            "`threshold` makes two classes by itself: leave out either `classes` or `threshold`",
-        ),
-        (
-            DataSettings(classes={"a": 0}),
-            "classes: 1 mask value given: a background and at least one more class are needed",
-        ),
-        (DataSettings(classes={"a": 0, "b": 1, "c": 1}), "classes: 'b' and 'c' have the same mask value 1"),
-        (
-            DataSettings(classes={"a": 0, "b": 1}, ignore=1),
-            "classes: 'b' has the mask value 1, which is also `ignore`: change one of the two",
-        ),
-    ],
-)
-def test_settings_that_contradict_themselves(settings, problem):
-    assert refused([[0, 1]], settings=settings) == (problem,)
+def test_numbered_objects():
+    blobs = np.zeros((40, 40), np.uint16)
+    for number in range(16):
+        row, column = divmod(number, 4)
+        blobs[10 * row : 10 * row + 4, 10 * column : 10 * column + 4] = number + 1
+    assert number_objects([mask(blobs)])
+    assert number_objects([mask(np.where(blobs == 0, 0, blobs).astype(np.int32))])
+    assert not number_objects([mask(np.tile(blobs, 2))]), "each number in two pieces"
+    assert not number_objects([mask(np.minimum(blobs, 7))]), "few values"
+    assert not number_objects([mask(blobs * np.uint16(9))]), "numbers far apart"

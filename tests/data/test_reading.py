@@ -3,7 +3,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from unetsearch.data.reading import DAMAGED, ReadingError, read_image, read_mask
+from unetsearch.data.reading import DAMAGED, ReadingError, large_images_allowed, read_image, read_mask
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4)
 COLOUR = np.stack([GREY, GREY + 50, GREY + 100], axis=-1)
@@ -118,6 +118,11 @@ def test_a_coloured_mask_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        (
+            np.where(GREY > 5, np.nan, GREY).astype(np.float32),
+            "has NaN or infinite values: give these pixels a number of their own, and name it by `data: {ignore: ...}`",
+        ),
+        (GREY.astype(np.complex64), "has pixels of the type complex64: save it with real numbers"),
         (GREY / 7, "has fractions as values: save it with whole numbers, one for each class"),
         (GREY.astype(np.int32) * 10**6, "has values from 0 to 11000000: a mask has a small number for each class"),
         (np.stack([GREY] * 2, axis=-1), "has the shape 2x3x4: a mask has one channel"),
@@ -152,6 +157,44 @@ def test_damaged_files_are_refused(tmp_path, suffix):
 def test_a_file_that_is_no_image(tmp_path):
     (tmp_path / "a.png").write_text("<html>", encoding="utf-8")
     with pytest.raises(ReadingError, match=r"^is not a PNG, JPEG, TIFF or BMP image: export it again$"):
+        read_image(tmp_path / "a.png")
+
+
+def test_complex_pixels_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GREY.astype(np.complex128))
+    with pytest.raises(ReadingError, match=r"^has pixels of the type complex128: save it with real numbers$"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_numbers_beyond_float32_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GREY * 1e300)
+    with pytest.raises(ReadingError, match=r"^has NaN or infinite pixels: replace them$"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_a_png_under_the_name_of_a_tiff(tmp_path):
+    Image.fromarray(COLOUR).save(tmp_path / "a.tif", format="PNG")
+    Image.fromarray(GREY).save(tmp_path / "b.tiff", format="PNG")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, COLOUR.transpose(2, 0, 1))
+    np.testing.assert_array_equal(read_mask(tmp_path / "b.tiff"), GREY)
+    (tmp_path / "c.tif").write_text("<html>", encoding="utf-8")
+    with pytest.raises(ReadingError, match=r"^is not a PNG, JPEG, TIFF or BMP image: export it again$"):
+        read_image(tmp_path / "c.tif")
+
+
+def test_a_file_that_cannot_be_opened(tmp_path):
+    for suffix in ("png", "tif"):
+        with pytest.raises(ReadingError, match=r"^cannot be opened \(No such file or directory\)$"):
+            read_image(tmp_path / f"nowhere.{suffix}")
+
+
+def test_large_images_are_allowed_up_to_a_limit(tmp_path, monkeypatch):
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", GREY.size - 1)
+    with large_images_allowed():
+        assert read_image(tmp_path / "a.png").pixels.shape == (1, 3, 4)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", GREY.size // 2 - 1)
+    with large_images_allowed(), pytest.raises(ReadingError, match=r"^has more pixels than fit: cut it into tiles$"):
         read_image(tmp_path / "a.png")
 
 

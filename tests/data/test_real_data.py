@@ -31,7 +31,7 @@ def test_isbi2012_em(real_data):
     assert data.split.by == "blocks"
     assert (data.split.validation, data.split.test) == (tuple(range(19, 24)), tuple(range(24, 30)))
     assert share(data) == 22.0, "the membrane, which is 0 in the files"
-    assert "the rarer is the foreground: 0 (22.0 % of the pixels)" in data.notes[0]
+    assert "the rarer is the foreground: 0 (22.0 % of the pixels)" in data.notes[1]
 
 
 def test_dsb2018_fluo(real_data):
@@ -53,7 +53,7 @@ def test_dsb2018_fluo_instances_are_its_masks(real_data, tmp_path):
             (tmp_path / name / path.name).write_bytes(path.read_bytes())
     by_number, merged = load(tmp_path), load(source)
     assert by_number.out_channels == 1
-    assert by_number.notes[0].startswith("masks number their objects (up to ")
+    assert by_number.notes[1].startswith("masks number their objects (up to ")
     expected = dict(zip(merged.stems, merged.masks, strict=True))
     for stem, mask in zip(by_number.stems, by_number.masks, strict=True):
         np.testing.assert_array_equal(mask, expected[stem])

@@ -106,7 +106,7 @@ def test_equal_images_join_their_groups():
             ("validation", "test"),
             False,
             "3 images cannot be split into training (at least 2 images) and validation (1) and test (1): "
-            "add images, or set `split: {test: 0}`",
+            "add images, or set `data: {split: {test: 0}}`",
         ),
         (
             2,
@@ -120,7 +120,24 @@ def test_equal_images_join_their_groups():
             1,
             ("validation",),
             True,
-            "1 group of images cannot be split into training (at least 2 images) and validation (1): add images",
+            "9 images in 1 group cannot be split into training (at least 2 images) and validation (1): "
+            "add images of other groups",
+        ),
+        (
+            1,
+            1,
+            ("validation", "test"),
+            False,
+            "1 image cannot be split into training (at least 2 images) and validation (1) and test (1): add images",
+        ),
+        (
+            6,
+            2,
+            ("validation", "test"),
+            False,
+            "2 different images among 6 (images that are the same count once) cannot be split into "
+            "training (at least 2 images) and validation (1) and test (1): add images, or set "
+            "`data: {split: {test: 0}}`",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from unetsearch.search.messages import Job
 from unetsearch.search.preview import windows
 from unetsearch.search.proposals import make_sampler
 from unetsearch.search.slots import TrainingFailedError
-from unetsearch.search.storage import Studies, open_studies
+from unetsearch.search.storage import Studies, begin_studies
 from unetsearch.search.study import Search
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import SearchSettings
@@ -106,7 +106,7 @@ class Runner:
     data: SegmentationData
 
     def open(self, space: SearchSpace) -> Studies:
-        studies = open_studies(self.folder, space.name, space.objectives)
+        studies = begin_studies(self.folder, space.name, space.objectives)
         studies.search.sampler = make_sampler(space.search, len(studies.search.get_trials(deepcopy=False)))
         return studies
 

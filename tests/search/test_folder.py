@@ -24,7 +24,7 @@ def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path):
 def test_no_study(tmp_path):
     with pytest.raises(StudyError) as caught:
         open_folder(tmp_path)
-    assert str(caught.value) == (f"{tmp_path}: no study here (no study.yaml and study.db); `unetsearch run` makes one")
+    assert str(caught.value) == (f"{tmp_path}: no study here (no study.yaml); `unetsearch run` makes one")
 
 
 def test_one_owner_at_a_time(tmp_path):

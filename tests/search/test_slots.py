@@ -63,7 +63,7 @@ def test_a_training_that_fails_says_why_and_the_process_goes_on(slot, job):
 
 
 def test_a_network_larger_than_the_memory_is_told_apart(slot, job):
-    vast = replace(job.architecture, channels=(4, 2**21, 2**21))
+    vast = replace(job.architecture, channels=(4, 2**16, 2**16))
     with pytest.raises(TrainingFailedError) as caught:
         list(slot.train(replace(job, architecture=vast)))
     assert caught.value.memory, caught.value
@@ -77,6 +77,21 @@ def test_a_process_that_dies_costs_one_job(slot, job):
     with pytest.raises(TrainingFailedError, match="the trainer process was ended by signal 9"):
         list(scores)
     assert len(list(slot.train(job))) == 2
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_a_process_ends_at_once_when_its_parent_does(data, job, tmp_path):
+    """In the middle of a training, long before the next evaluation would find nobody to tell."""
+    parent, child = Slot(Setup(data, "cpu", 1)), None
+    try:
+        scores = parent.train(replace(job, recipe=replace(job.recipe, steps=10**6, evaluations=10**5)))
+        next(scores)
+        child = parent._process
+        child.stdin.close()  # what the system does to the pipe of a parent that was killed
+        assert child.wait(timeout=5) == 0
+    finally:
+        child.kill()
+        parent.close()
 
 
 def test_a_process_that_cannot_start_says_what_it_printed(data, job):

@@ -7,7 +7,7 @@ import pytest
 from unetsearch.errors import StudyError
 from unetsearch.search.candidate import Candidate
 from unetsearch.search.records import TrialRecord, front_of
-from unetsearch.search.storage import open_studies
+from unetsearch.search.storage import begin_studies
 from unetsearch.space.settings import LimitSettings
 from unetsearch.training.score import Score
 
@@ -42,7 +42,7 @@ def test_the_storage_is_plain_optuna(runner, space):
 def test_a_broken_database_is_said_so(runner):
     runner.folder.database.write_bytes(b"this is no database" * 100)
     with pytest.raises(StudyError, match=r"study\.db: cannot be read as an Optuna storage"):
-        open_studies(runner.folder, "tiny", ("dice", "params"))
+        begin_studies(runner.folder, "tiny", ("dice", "params"))
     assert runner.folder.database.read_bytes().startswith(b"this is no database")
 
 

@@ -30,8 +30,8 @@ def test_an_architecture_survives_json(name):
     ("values", "message"),
     [
         ({"channels": (8,)}, "depth: expected 1 to 7, got 0"),
-        ({"channels": (8, 0)}, "channels: expected at least 1 on every level, got (8, 0)"),
-        ({"in_channels": 0}, "in_channels: expected at least 1, got 0"),
+        ({"channels": (8, 0)}, "channels of level 1: expected a whole number from 1 to 65,536, got 0"),
+        ({"in_channels": 0}, "in_channels: expected a whole number from 1 to 65,536, got 0"),
         ({"norm": "layer"}, "norm: expected one of batch, group, none, got 'layer'"),
         ({"dropout": 1.0}, "dropout: expected at least 0 and below 1, got 1.0"),
         (
@@ -52,7 +52,25 @@ def test_skips_know_whether_they_need_channels():
             Skip(rule=rule, channels=channels)
 
 
-@pytest.mark.parametrize("document", [{}, {"channels": [8, 16], "skip": {"rule": "plain"}, "depht": 3}])
-def test_what_is_no_architecture(document):
-    with pytest.raises(ArchitectureError, match="not an architecture: "):
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({}, "in_channels: is missing"),
+        ({"depht": 3}, "depht: unknown key; expected one of in_channels, out_channels, channels, "),
+        (
+            {"in_channels": 1, "out_channels": 1, "channels": 8},
+            "expected a list of channels, one a level, and skip as ",
+        ),
+        ({"in_channels": 1, "out_channels": 1, "channels": [8, 8], "skip": "plain"}, "expected a list of channels, "),
+        ({"in_channels": 1, "out_channels": 1, "channels": [8, 8], "skip": {"rul": "plain"}}, "skip.rul: unknown key"),
+        ({"in_channels": True, "out_channels": 1, "channels": [8, 8]}, "in_channels: expected a whole number from 1"),
+        ({"in_channels": 1, "out_channels": 1, "channels": [8, "8"]}, "channels of level 1: expected a whole number"),
+        ({"in_channels": 1, "out_channels": 1, "channels": [8, 8], "bias": 1}, "bias: expected true or false, got 1"),
+        ({"in_channels": 1, "out_channels": 1, "channels": [8, 8], "norm": []}, "norm: expected one of batch, group"),
+        ({"architecture": {}}, "a search space, not an architecture; `unetsearch space` describes it"),
+    ],
+)
+def test_what_is_no_architecture(document, message):
+    with pytest.raises(ArchitectureError) as caught:
         Architecture.from_dict(document)
+    assert str(caught.value).startswith(message)

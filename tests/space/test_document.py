@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from unetsearch.errors import SpaceError
 from unetsearch.space import fields
-from unetsearch.space.document import load_space, parse_count, parse_duration, parse_space
+from unetsearch.space.document import load_space, parse_space, search_settings
 from unetsearch.space.resolved import dump_space, resolved
 from unetsearch.space.settings import Baseline, LimitSettings, SplitSettings
 from unetsearch.space.values import Choice, Option, Range, fixed
@@ -189,9 +189,31 @@ search: {trials: 0}
             "data: {split: {groups: '('}}",
             "x.yaml:1  data.split.groups: not a regular expression: missing ), unterminated subpattern at position 0",
         ),
+        ("limits: {params: 0M}", "x.yaml:1  limits.params: expected a number such as 500k or 8M, got '0M'"),
+        ("limits: {macs: 1e999}", "x.yaml:1  limits.macs: expected a number such as 900M or 20G, got inf"),
+        ("search: {time: 0s}", "x.yaml:1  search.time: expected a time such as 90s, 30m or 2h, got '0s'"),
         (
-            "data: {split: {by: groups}}",
-            "x.yaml:1  data.split: by: groups needs groups, a regular expression of file names",
+            "search: {trials: " + "9" * 5000 + "}",
+            f"x.yaml:1  search.trials: expected a whole number of at least 1, got '{'9' * 99}...",
+        ),
+        ("name: " + "[" * 3000, "x.yaml  not a study: brackets within brackets without end"),
+        (
+            "architecture: {depth: {low: 1, high: 5, step: 3}}",
+            "x.yaml:1  architecture.depth: high is no step of the range: 4 or 7 would be, got 5",
+        ),
+        (
+            "architecture: {growth: {low: 1, high: 2, step: 0.3}}",
+            "x.yaml:1  architecture.growth: high is no step of the range: 1.9 or 2.2 would be, got 2",
+        ),
+        (
+            "split: {by: random}",
+            "x.yaml:1  split: unknown key; expected one of name, data, architecture, training, objectives, limits, "
+            "baselines, search; it belongs under data",
+        ),
+        (
+            "deep_supervision: true",
+            "x.yaml:1  deep_supervision: unknown key; expected one of name, data, architecture, training, objectives, "
+            "limits, baselines, search; it belongs under architecture.skip",
         ),
         (
             "data: {classes: [a, b]}",
@@ -262,21 +284,6 @@ def test_files(tmp_path):
     assert str(caught.value) == f"{tmp_path}: cannot be read (Is a directory)"
 
 
-@pytest.mark.parametrize(("text", "count"), [("8M", 8_000_000), ("1.5k", 1500), ("2g", 2 * 10**9), ("77", 77), (5, 5)])
-def test_counts(text, count):
-    assert parse_count(text) == count
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("45", 45)])
-def test_durations(text, seconds):
-    assert parse_duration(text) == seconds
-
-
-def test_a_wrong_duration():
-    with pytest.raises(SpaceError, match="time: expected a time such as 90s, 30m or 2h, got 'soon'"):
-        parse_duration("soon")
-
-
 def values(field):
     """Anything the grammar allows for a field."""
     kind = field.kind
@@ -324,6 +331,38 @@ documents = st.fixed_dictionaries(
         "data": st.just({"path": "cells", "ignore": 3, "split": {"test": 0.1, "folds": 3}}),
     },
 )
+
+
+def test_values_told_beside_the_file_go_through_the_same_door():
+    assert search_settings({"trials": 3, "time": "1h30m", "seed": None}) == {"trials": 3, "time": 5400}
+    with pytest.raises(SpaceError) as caught:
+        search_settings({"trials": 0, "time": "0s", "seed": -1})
+    assert str(caught.value) == (
+        "trials: expected a whole number of at least 1, got 0\n"
+        "time: expected a time such as 90s, 30m or 2h, got '0s'\n"
+        "seed: expected a whole number of at least 0, got -1"
+    )
+
+
+@pytest.mark.parametrize("name", ["08", "1e3", "2024", "off", "null", "true", "1_000", "0x10", "a"])
+def test_every_name_comes_back_from_the_resolved_document(name):
+    space = parse_space("architecture: {width: 8}", "x", stem=name)
+    assert space.name == name
+    assert parse_space(dump_space(space), "again").name == name
+    if name not in ("off", "null", "true"):
+        assert parse_space(f"name: {name}", "x").name == name
+
+
+def test_paths_start_at_the_file_or_at_the_working_folder_where_they_are_told_there(tmp_path, monkeypatch):
+    (tmp_path / "spaces").mkdir()
+    file = tmp_path / "spaces" / "x.yaml"
+    file.write_text("data: {path: images}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert load_space(file).data.path == str(tmp_path / "spaces" / "images")
+    assert load_space(file, ["data.path=images"]).data.path == str(tmp_path / "images")
+    file.write_text("data: {path: ~/images}")
+    assert load_space(file).data.path == str(tmp_path / "home" / "images")
 
 
 @given(documents)

@@ -11,19 +11,20 @@ from unetsearch.data.reading import is_grey
 from unetsearch.errors import DataError
 
 MOST_LINES = 20  # of one kind of problem
+PIXELS = {"uint8": "8 bit", "uint16": "16 bit", "float32": "32-bit float"}
 
 Problems = tuple[str, ...]  # one kind of problem, one line each
 
 
-def refusal(what: str, kinds: Sequence[Problems], advice: str | None = None) -> DataError:
-    """One error with every problem: a first line on `what`, each kind of problem capped, `advice` last."""
+def refusal(what: str, kinds: Sequence[Problems], advice: Sequence[str] = ()) -> DataError:
+    """One error with every problem: a first line on `what`, each kind of problem capped, lines of advice last."""
     count = sum(len(kind) for kind in kinds)
     lines = [f"{what}: {count} problem{'s' * (count > 1)}"]
     for kind in kinds:
         lines += kind[:MOST_LINES]
         if len(kind) > MOST_LINES:
             lines.append(f"... and {len(kind) - MOST_LINES} more")
-    return DataError([*lines, advice] if advice else lines)
+    return DataError([*lines, *advice])
 
 
 def size_mismatch(image: NDArray[Any], mask: NDArray[Any], image_name: str, mask_name: str) -> str | None:
@@ -64,42 +65,80 @@ def constant_images(images: Sequence[NDArray[Any]], names: Sequence[str]) -> tup
     return (f"{len(flat)} image{'s' * (len(flat) > 1)} without any contrast, e.g. {flat[0]}",) if flat else ()
 
 
+def description(images: Sequence[NDArray[Any]]) -> str:
+    """What the images, (C, H, W) with one C, are: how many, how large, how many channels, of which numbers."""
+    sizes = sorted({image.shape[1:] for image in images}, key=lambda size: (size[0] * size[1], size))
+    of_size = f"{sizes[0][1]}x{sizes[0][0]}"
+    if len(sizes) > 1:
+        of_size = f"{len(sizes)} sizes from {of_size} to {sizes[-1][1]}x{sizes[-1][0]}"
+    kinds = " and ".join(sorted({PIXELS.get(image.dtype.name, image.dtype.name) for image in images}, reverse=True))
+    channels = len(images[0])
+    return (
+        f"{len(images)} image{'s' * (len(images) > 1)} of {of_size}, {channels} channel{'s' * (channels > 1)}, {kinds}"
+    )
+
+
 def absent_classes(data: SegmentationData) -> tuple[str, ...]:
     """Notes on classes that do not occur in the training or in the validation images."""
-    notes = []
-    parts: Mapping[str, tuple[int, ...]] = {"training": data.split.train, "validation": data.split.validation}
-    for part, indices in parts.items():
-        seen = np.zeros(256, bool)
-        for index in indices:
-            seen |= np.bincount(data.masks[index].ravel(), minlength=256) > 0
-        notes += [
-            f"class {name!r} does not occur in the {part} images"
-            for number, name in enumerate(data.classes)
-            if not seen[number]
-        ]
-    return tuple(notes)
+    return tuple(
+        f"class {name!r} does not occur in the {part} images"
+        for part, seen in _seen(data).items()
+        for number, name in enumerate(data.classes)
+        if not seen[number]
+    )
 
 
-def check_depth(data: SegmentationData, max_depth: int, crop: int) -> None:
-    """Raises DataError unless the bottleneck at `max_depth` keeps 2x2 px, on the training crop and on every image.
+def without_foreground(data: SegmentationData, seed: int) -> Problems:
+    """A line for the training and for the validation images where all of them are background.
 
-    Images smaller than the crop (px) are fine: training pads them.
+    `seed`: of the split, to name another one. Absent from truth and prediction counts as a Dice of 1, so that
+    validation without any foreground would score a network by its false alarms only.
     """
-    needed = 2 ** (max_depth + 1)
+    why = {
+        "training": "no training image has any foreground, so there is nothing to learn",
+        "validation": "no validation image has any foreground, so Dice would say nothing",
+    }
+    another = f"set `data: {{split: {{seed: {seed + 1}}}}}`, or split another way by `data: {{split: {{by: ...}}}}`"
+    if data.split.by == "folders":
+        another = "move some that have into its folder, or set `data: {split: {by: random}}`"
+    elif data.split.by.endswith("blocks"):
+        another = "set other `data: {split: {folds: ...}}`, or split another way by `data: {split: {by: ...}}`"
+    return tuple(
+        f"{why[part]}: {another}" for part, seen in _seen(data).items() if not seen[1 : len(data.classes)].any()
+    )
+
+
+def _seen(data: SegmentationData) -> dict[str, NDArray[np.bool_]]:
+    """Which class indices, (256,), occur in the training and in the validation images."""
+    parts: Mapping[str, tuple[int, ...]] = {"training": data.split.train, "validation": data.split.validation}
+    seen = {part: np.zeros(256, bool) for part in parts}
+    for part, indices in parts.items():
+        for index in indices:
+            seen[part] |= np.bincount(data.masks[index].ravel(), minlength=256) > 0
+    return seen
+
+
+def check_depth(data: SegmentationData, depths: Mapping[str, int], crop: int) -> None:
+    """Raises DataError unless the bottleneck at each depth keeps 2x2 px, on the training crop and on every image.
+
+    `depths`: by what needs them, as messages begin with it: `depth 5`, `the baseline unet of depth 4`. Images smaller
+    than the crop (px) are fine: training pads them.
+    """
+    side = data.min_side
+    smallest = [min(image.shape[1:]) for image in data.images].index(side)
     problems = []
-    if crop < needed:
-        problems.append(
-            f"depth {max_depth} needs a training crop of at least {needed} px, but the crop is {crop} px: "
-            f"take a depth of at most {_deepest(crop)}, or a larger crop"
-        )
-    if data.min_side < needed:
-        sizes = [min(image.shape[1:]) for image in data.images]
-        smallest = sizes.index(data.min_side)
-        problems.append(
-            f"depth {max_depth} needs images of at least {needed} px, but {data.name} has images of {data.min_side} px "
-            f"({data.stems[smallest]} is {_size(data.images[smallest])}): take a depth of at most "
-            f"{_deepest(data.min_side)}"
-        )
+    for name, depth in depths.items():
+        needed = 2 ** (depth + 1)
+        if crop < needed:
+            problems.append(
+                f"{name} needs a training crop of at least {needed} px, but the crop is {crop} px: "
+                f"take a depth of at most {_deepest(crop)}, or a larger crop"
+            )
+        if side < needed:
+            problems.append(
+                f"{name} needs images of at least {needed} px, but {data.name} has images of {side} px "
+                f"({data.stems[smallest]} is {_size(data.images[smallest])}): take a depth of at most {_deepest(side)}"
+            )
     if problems:
         raise DataError(problems)
 

@@ -24,6 +24,7 @@ from unetsearch.data.splits import (
 from unetsearch.space.settings import SplitSettings
 
 FEW = 5  # images or groups; with fewer, one image decides a score
+EXAMPLE = r"patient(\d+)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,18 +87,18 @@ def choose_split(members: Members, settings: SplitSettings) -> Chosen | Problems
 def _clashes(members: Members, settings: SplitSettings) -> Problems:
     problems = []
     if settings.folds < 2:
-        problems.append(f"split: folds: {settings.folds} leaves nothing to train on: take at least 2")
+        problems.append(f"data.split.folds: {settings.folds} leaves nothing to train on: take at least 2")
     if not 0 <= settings.test < 1:
-        problems.append(f"split: test: {settings.test} is not a share from 0 up to 1, e.g. 0.2")
+        problems.append(f"data.split.test: {settings.test} is not a share from 0 up to 1, e.g. 0.2")
     if settings.by == "folders" and not any(members.roles):
-        problems.append("split: by folders, but there is no train/ folder: choose another way, or auto")
+        problems.append("data.split.by: folders, but there is no train/ folder: choose another way, or auto")
     if settings.groups is not None:
         if members.groups is not None:
-            problems.append("split: groups reads file names, but the groups came with the data: leave it out")
+            problems.append("data.split.groups: reads file names, but the groups came with the data: leave it out")
         try:
             re.compile(settings.groups)
         except re.error as error:
-            problems.append(f"split: groups: {settings.groups!r} is not a regular expression ({error})")
+            problems.append(f"data.split.groups: {settings.groups!r} is not a regular expression ({error})")
     return tuple(problems)
 
 
@@ -113,7 +114,7 @@ def _way(members: Members, settings: SplitSettings) -> Way | Problems:
         reason = "the file names tell a left and a right image of each subject"
         return Way(groups=sides, order="random", by="groups", reason=reason)
     if settings.by == "groups":
-        return ("split: by groups, but nothing says which images belong together: set `split: {groups: ...}`",)
+        return (f"data.split.by: groups, but nothing says which images belong together: set e.g. {_pattern(EXAMPLE)}",)
     if settings.by in ("blocks", "random"):
         return Way(groups=stems, order=settings.by, by=settings.by, reason="")
     found = likeness(
@@ -134,11 +135,22 @@ def _by_pattern(stems: tuple[str, ...], settings: SplitSettings, pattern: str) -
     found = pattern_groups([stem.rpartition("/")[2] for stem in stems], pattern)
     strangers = [stem for stem, group in zip(stems, found, strict=True) if group is None]
     if strangers:
-        return tuple(f"{stem}: its name does not match `groups: {pattern}`" for stem in strangers)
+        return tuple(f"{stem}: its name does not match {_pattern(pattern)}" for stem in strangers)
+    if len(stems) > 1 and len(set(found)) == 1:
+        return (
+            f"{_pattern(pattern)} puts all {len(stems)} images into one group, {found[0]!r}: its match must differ "
+            f"between groups, as that of {EXAMPLE} does",
+        )
     order: Order = "blocks" if settings.by == "blocks" else "random"
     by = settings.by if settings.by in ("blocks", "random") else "groups"
     groups = tuple(group for group in found if group is not None)
-    return Way(groups=groups, order=order, by=by, reason=f"{len(set(groups))} groups by `groups: {pattern}`")
+    return Way(groups=groups, order=order, by=by, reason=f"{len(set(groups))} groups by {_pattern(pattern)}")
+
+
+def _pattern(pattern: str) -> str:
+    """The setting of the pattern, as it stands in the YAML."""
+    quoted = pattern.replace("'", "''")
+    return f"`data: {{split: {{groups: '{quoted}'}}}}`"
 
 
 def _crossing(members: Members, groups: Sequence[str], same: Sequence[Sequence[int]]) -> Problems:
@@ -153,7 +165,8 @@ def _crossing(members: Members, groups: Sequence[str], same: Sequence[Sequence[i
     for stem, group in zip(members.stems, groups, strict=True):
         folders.setdefault(group, {})[stem.partition("/")[0]] = None
     problems += [
-        f"group {group!r} lies in {' and '.join(f'{name}/' for name in names)}: move it to one side, or split by groups"
+        f"group {group!r} lies in {' and '.join(f'{name}/' for name in names)}: move it to one side, or set "
+        "`data: {split: {by: groups, groups: ...}}`"
         for group, names in folders.items()
         if len(names) > 1
     ]
@@ -191,7 +204,8 @@ def _by_folders(members: Members, way: Way, settings: SplitSettings) -> Split | 
 def _enough(split: Split) -> Split | Problems:
     if len(split.train) >= FEWEST_TRAINING:
         return split
-    return (f"the split leaves {len(split.train)} training image: add images, or take more folds",)
+    count = len(split.train)
+    return (f"the split leaves {count} training image: add images, or set more `data: {{split: {{folds: ...}}}}`",)
 
 
 def _split_note(split: Split, way: Way, settings: SplitSettings) -> str:
@@ -201,7 +215,7 @@ def _split_note(split: Split, way: Way, settings: SplitSettings) -> str:
     text = f"by folders, the parts without a folder {how}" if given else how
     sizes = f"{len(split.train)} training, {len(split.validation)} validation and {len(split.test)} test images"
     reason = f" ({way.reason})" if way.reason and split.by != "folders" else ""
-    change = "; another way: `split: {by: ...}`" if settings.by == "auto" else ""
+    change = "; another way: `data: {split: {by: ...}}`, or --set data.split.by=..." if settings.by == "auto" else ""
     return f"split {text}{reason}: {sizes}{change}"
 
 

@@ -1,9 +1,11 @@
 """Which file is the mask of which image: the layouts of a data folder, found by themselves. Reads names only."""
 
+import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -45,10 +47,14 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The pairs of a data folder in natural order of their stems, and what is wrong with it, by kind of problem."""
+    """The pairs of a data folder in natural order of their stems, and what is wrong with it, by kind of problem.
+
+    `notes`: the images in it that are left out.
+    """
 
     pairs: tuple[Pair, ...]
     problems: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def natural_key(name: str) -> list[str | int]:
@@ -58,10 +64,25 @@ def natural_key(name: str) -> list[str | int]:
 
 
 def find_layout(root: Path) -> Layout:
-    """Pairs every image under `root` with its mask; what has no partner is a problem, and so is an unknown layout."""
-    if not root.exists():
+    """Pairs every image under `root` with its mask.
+
+    What has no partner is a problem, and so is an unknown layout or a folder that cannot be opened.
+    """
+    try:
+        return _layout(root)
+    except OSError as error:
+        where = "" if error.filename in (None, str(root)) else f"{error.filename}: "
+        return _only(f"{where}cannot be opened ({error.strerror}): check the path and its permissions")
+    except ValueError:
+        return _only("no path can hold a null byte: check `data: {path: ...}`")
+
+
+def _layout(root: Path) -> Layout:
+    try:
+        mode = root.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
         return _only("there is no such folder: check `data: {path: ...}`")
-    if not root.is_dir():
+    if not stat.S_ISDIR(mode):
         return _only("this is a file, not a folder: give the folder that holds the images and masks")
     folders = [(ROLES[path.name.lower()], path) for path in _folders(root) if path.name.lower() in ROLES]
     if not folders:
@@ -81,6 +102,7 @@ def find_layout(root: Path) -> Layout:
     return Layout(
         pairs=tuple(sorted(pairs, key=lambda pair: natural_key(pair.stem))),
         problems=(tuple(twice), *(kind for part in parts for kind in part.problems)),
+        notes=(*(note for part in parts for note in part.notes), *_beside(root, [path.name for _, path in folders])),
     )
 
 
@@ -93,8 +115,40 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    found = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    return sorted((path for path in found if path.is_file()), key=lambda path: natural_key(path.name))
+    # a link that leads nowhere counts as a file, so that reading it says so
+    found = [path for path in folder.iterdir() if _is_image(path.name) and not path.is_dir()]
+    return sorted(found, key=lambda path: natural_key(path.name))
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+
+
+def _beside(root: Path, parts: Iterable[str]) -> tuple[str, ...]:
+    """Notes on images that lie beside train/ and the like."""
+    known = IMAGE_FOLDERS | MASK_FOLDERS | INSTANCE_FOLDERS
+    found = {f"{path.name}/": _count(path) for path in _folders(root) if path.name.lower() in known}
+    found["./"] = len(_files(root))
+    read = ", ".join(f"{name}/" for name in parts)
+    return tuple(f"{name}: {_left_out(count)}: only {read} are read" for name, count in found.items() if count)
+
+
+def _below(root: Path, folder: Path) -> tuple[str, ...]:
+    """Notes on images that lie in folders inside images/ or masks/."""
+    return tuple(
+        f"{path.relative_to(root).as_posix()}/: {_left_out(count)}: only the files in {folder.name}/ itself are read"
+        for path in _folders(folder)
+        if (count := _count(path))
+    )
+
+
+def _count(folder: Path) -> int:
+    """The image files in a folder and in those inside it."""
+    return sum(_is_image(name) for _, _, names in os.walk(folder) for name in names)
+
+
+def _left_out(count: int) -> str:
+    return f"{count} file{'s are' if count > 1 else ' is'} left out"
 
 
 def _pair_up(root: Path, folder: Path, role: Role | None) -> Layout:
@@ -114,7 +168,9 @@ def _pair_up(root: Path, folder: Path, role: Role | None) -> Layout:
     empty = [f"{where}{path.name}/: {_nothing_in(path)}" for path in (images[0], masks[0]) if not _files(path)]
     if empty:
         return Layout(pairs=(), problems=(tuple(empty),))
-    return _match(root, _files(images[0]), _files(masks[0]), role, masks[0].name.lower() in INSTANCE_FOLDERS)
+    instances = masks[0].name.lower() in INSTANCE_FOLDERS
+    layout = _match(root, _files(images[0]), _files(masks[0]), role, instances)
+    return replace(layout, notes=(*_below(root, images[0]), *_below(root, masks[0])))
 
 
 def _flat(root: Path, folder: Path, role: Role | None) -> Layout:
@@ -130,7 +186,10 @@ def _flat(root: Path, folder: Path, role: Role | None) -> Layout:
 def _nothing_in(folder: Path) -> str:
     others = Counter(path.suffix.lower() for path in folder.iterdir() if path.is_file() and path.suffix)
     found = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(3))
-    return f"no PNG, JPEG, TIFF or BMP files in it{f' (found {found})' if found else ''}"
+    found = f" (found {found})" if found else ""
+    # one level down, and no further: it may be anybody's home folder
+    inner = [path for path in _folders(folder) if any(map(_is_image, next(os.walk(path), ((), (), ()))[2]))]
+    return f"no PNG, JPEG, TIFF or BMP files in it{found}{f', but in {_listed(inner[:3])} inside it' if inner else ''}"
 
 
 def _listed(paths: Iterable[Path]) -> str:

@@ -1,13 +1,13 @@
 """From a folder of images and masks, or a data set in memory, to checked data."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from unetsearch.data.cells import make_cells
@@ -15,15 +15,19 @@ from unetsearch.data.checks import (
     Problems,
     absent_classes,
     constant_images,
+    description,
     refusal,
     same_channels,
     size_mismatch,
+    without_foreground,
 )
 from unetsearch.data.choose import Chosen, Members, choose_split
+from unetsearch.data.classes import Refusal, decide_classes, encode
 from unetsearch.data.dataset import SegmentationData, Split
-from unetsearch.data.layouts import EXPECTED, Pair, Role, find_layout
-from unetsearch.data.masks import Refusal, as_mask, decide_classes, encode
-from unetsearch.data.reading import ReadingError, read_image, read_mask, stored_type, whole_numbers
+from unetsearch.data.layouts import EXPECTED, find_layout
+from unetsearch.data.masks import as_mask
+from unetsearch.data.reading import ReadingError, large_images_allowed
+from unetsearch.data.samples import Sample, from_item, read_pair
 from unetsearch.space.settings import DataSettings
 
 CELLS = "cells"
@@ -40,20 +44,6 @@ class SizedDataset(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """An image, (C, H, W), and its mask as stored, (H, W), with the names that messages give them."""
-
-    stem: str
-    image: NDArray[Any]
-    mask: NDArray[Any]
-    image_name: str
-    mask_name: str
-    role: Role | None = None
-    group: str | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What there is to check: the samples that could be read, the problems so far by kind, and what to advise."""
 
@@ -61,29 +51,39 @@ class Found:
     title: str
     samples: tuple[Sample, ...]
     problems: tuple[Problems, ...] = ()
-    advice: str | None = None
+    advice: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     instances: bool = False
 
 
 def load_data(settings: DataSettings) -> SegmentationData:
     """The checked data of the folder `settings.path`, or of the embedded set `cells`.
 
-    Raises DataError with every problem that was found.
+    A `~` at its start is the home folder. Raises DataError with every problem that was found.
     """
     if settings.path == CELLS:
         images, masks, _ = make_cells()
-        return from_dataset(list(zip(images, masks, strict=True)), CELLS, settings)
-    root = Path(settings.path).expanduser()
+        data = from_dataset(list(zip(images, masks, strict=True)), CELLS, settings)
+        return replace(data, notes=(f"the embedded synthetic cells: {data.notes[0]}", *data.notes[1:]))
+    title = f"data folder {settings.path}"
+    if not settings.path.strip():
+        raise refusal("data", [("no folder given: name one by `data: {path: ...}`",)], [EXPECTED])
+    try:
+        root = Path(settings.path).expanduser()
+    except RuntimeError:  # no such user
+        unknown = f"the home folder {Path(settings.path).parts[0]} is not known: write the whole path"
+        raise refusal(title, [(unknown,)], [EXPECTED]) from None
     layout = find_layout(root)
-    with ThreadPoolExecutor(THREADS) as pool:
-        read = list(pool.map(lambda pair: _read(root, pair), layout.pairs))
+    with large_images_allowed(), ThreadPoolExecutor(THREADS) as pool:
+        read = list(pool.map(lambda pair: read_pair(root, pair), layout.pairs))
     problems = [line for item in read if not isinstance(item, Sample) for line in item]
     found = Found(
-        name=root.resolve().name,
-        title=f"data folder {settings.path}",
+        name=_name(root),
+        title=title,
         samples=tuple(item for item in read if isinstance(item, Sample)),
         problems=(*layout.problems, tuple(problems)),
-        advice=EXPECTED if any(layout.problems) else None,
+        advice=(EXPECTED,) if any(layout.problems) else (),
+        notes=layout.notes,
         instances=any(pair.instances for pair in layout.pairs),
     )
     return _checked(found, settings)
@@ -95,74 +95,39 @@ def from_dataset(dataset: SizedDataset, name: str, settings: DataSettings) -> Se
     Image: (C, H, W) or (H, W), whole numbers or floats; mask: (H, W), whole numbers; each a numpy array or a torch
     tensor. Images of one group stay on one side of the split. Raises DataError with every problem that was found.
     """
+    title = f"data set {name}"
     samples, problems = [], []
-    for index in range(len(dataset)):
+    for index, item in enumerate(_items(dataset, title)):
         try:
-            samples.append(_from_item(dataset[index], index))
+            samples.append(from_item(item, index))
         except ReadingError as error:
             problems.append(f"item {index}: {error}")
     grouped = [sample.group is not None for sample in samples]
     if any(grouped) and not all(grouped):
         problems.append(f"item {grouped.index(False)}: has no group, but others have: give all of them one, or none")
-    found = Found(name=name, title=f"data set {name}", samples=tuple(samples), problems=(tuple(problems),))
-    return _checked(found, settings)
+    return _checked(Found(name=name, title=title, samples=tuple(samples), problems=(tuple(problems),)), settings)
 
 
-def _read(root: Path, pair: Pair) -> Sample | Problems:
-    """The sample, or a line for each of the two files that cannot be read."""
-    image_name, mask_name = (path.relative_to(root).as_posix() for path in (pair.image, pair.mask))
-    problems = []
+def _items(dataset: Any, title: str) -> Iterator[Any]:
+    """The items by their index. Raises DataError where it has no length or is not indexed by 0 to its length - 1."""
+    kind = type(dataset).__name__
+    advice = ["Give a sequence of (image, mask), or a torch Dataset with __len__ and __getitem__."]
     try:
-        picture = read_image(pair.image)
-    except ReadingError as error:
-        problems.append(f"{image_name}: {error}")
-    try:
-        mask = read_mask(pair.mask)
-    except ReadingError as error:
-        problems.append(f"{mask_name}: {error}")
-    if problems:
-        return tuple(problems)
-    return Sample(
-        stem=pair.stem,
-        image=picture.pixels,
-        mask=mask,
-        image_name=image_name,
-        mask_name=mask_name,
-        role=pair.role,
-        notes=picture.notes,
-    )
+        count = len(dataset)
+    except (TypeError, NotImplementedError):
+        raise refusal(title, [(f"a data set has a length, {kind} has none",)], advice) from None
+    for index in range(count):
+        try:
+            item = dataset[index]
+        except (LookupError, TypeError, NotImplementedError) as error:
+            problem = f"item {index} of 0 to {count - 1} cannot be taken from this {kind} ({error!r})"
+            raise refusal(title, [(problem,)], advice) from error
+        yield item
 
 
-def _from_item(item: Any, index: int) -> Sample:
-    if not isinstance(item, Sequence) or len(item) not in (2, 3):
-        raise ReadingError("is not (image, mask) or (image, mask, group)")
-    image, mask = _array(item[0]), _array(item[1])
-    image = image[None] if image.ndim == 2 else image
-    if image.ndim != 3 or image.dtype.kind not in "buif":
-        raise ReadingError(f"has an image of shape {image.shape}: give (channels, height, width)")
-    if image.shape[:2] == mask.shape[-2:] and image.shape[1:] != mask.shape[-2:]:
-        raise ReadingError(f"has an image of shape {image.shape}, channels last: give (channels, height, width)")
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise ReadingError("has an image with NaN or infinite pixels: replace them")
-    if mask.dtype.kind not in "buif":
-        raise ReadingError(f"has a mask of {mask.dtype}: give whole numbers")
-    try:
-        values = whole_numbers(mask)
-    except ReadingError as error:
-        raise ReadingError(f"its mask {error}") from None
-    return Sample(
-        stem=str(index),
-        image=stored_type(image),
-        mask=values,
-        image_name=f"item {index}",
-        mask_name=f"item {index}",
-        group=str(item[2]) if len(item) == 3 else None,
-    )
-
-
-def _array(value: Any) -> NDArray[Any]:
-    """A numpy array of an array or a tensor, which may need a gradient or live on a device."""
-    return np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+def _name(root: Path) -> str:
+    """The folder's own name, whatever links lead to it; for `.` and `..` that of the folder they stand for."""
+    return Path(os.path.normpath(root.absolute())).name or "data"
 
 
 def _checked(found: Found, settings: DataSettings) -> SegmentationData:
@@ -181,9 +146,18 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
     if isinstance(coding, Refusal) or not isinstance(chosen, Chosen) or any(problems):
         problems.append(coding.problems if isinstance(coding, Refusal) else ())
         problems.append(() if isinstance(chosen, Chosen) else chosen)
-        raise refusal(found.title, problems, found.advice)
+        advice = (*found.advice, *(coding.advice if isinstance(coding, Refusal) else ()))
+        raise refusal(found.title, problems, advice)
     encoded = tuple(encode(mask, coding) for mask in masks)
-    notes = (*_reading_notes(samples), *channel_notes, *constant_images(images, names), *coding.notes, *chosen.notes)
+    notes = (
+        description(images),
+        *found.notes,
+        *_reading_notes(samples),
+        *channel_notes,
+        *constant_images(images, names),
+        *coding.notes,
+        *chosen.notes,
+    )
     data = SegmentationData(
         name=found.name,
         images=images,
@@ -195,6 +169,9 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
         notes=notes,
         fingerprint=_fingerprint(digests, _digests(encoded), coding.names, chosen.split),
     )
+    empty = without_foreground(data, settings.split.seed)
+    if empty:
+        raise refusal(found.title, [empty])
     return replace(data, notes=(*notes, *absent_classes(data)))
 
 

@@ -1,5 +1,8 @@
 """One file to one array: images as they are stored, masks as whole numbers."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +29,22 @@ class Picture:
     notes: tuple[str, ...] = ()
 
 
+@contextmanager
+def large_images_allowed() -> Iterator[None]:
+    """Silences Pillow's warning of images that might be an attack, up to the size that is refused.
+
+    Warning filters are the process's: enter this around the threads that read, not in each of them.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
 def read_image(path: Path) -> Picture:
     """An image as (C, H, W), uint8, uint16 or float32. Raises ReadingError."""
     picture = _read(path, palette_as_colours=True)
+    if not picture.pixels.size:
+        raise ReadingError("has no pixels: remove it and its mask")
     pixels = stored_type(picture.pixels)
     if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
         raise ReadingError("has NaN or infinite pixels: replace them")
@@ -62,7 +78,8 @@ def stored_type(pixels: NDArray[Any]) -> NDArray[Any]:
         fits = pixels.size and pixels.min() >= 0 and pixels.max() <= np.iinfo(np.uint16).max
         pixels = pixels.astype(np.uint16 if fits else np.float32)
     elif pixels.dtype != np.uint8:
-        pixels = pixels.astype(np.float32)
+        with np.errstate(over="ignore"):  # what exceeds float32 becomes infinite, which is refused
+            pixels = pixels.astype(np.float32)
     return np.ascontiguousarray(pixels)
 
 
@@ -72,7 +89,11 @@ def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
         pixels = pixels[0]
     if pixels.ndim != 2:
         raise ReadingError(f"has the shape {'x'.join(map(str, pixels.shape))}: a mask has one channel")
-    if pixels.dtype.kind == "f" and not np.array_equal(pixels, np.round(pixels)):  # NaN differs from itself
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise ReadingError(
+            "has NaN or infinite values: give these pixels a number of their own, and name it by `data: {ignore: ...}`"
+        )
+    if pixels.dtype.kind == "f" and not np.array_equal(pixels, np.round(pixels)):
         raise ReadingError("has fractions as values: save it with whole numbers, one for each class")
     if pixels.dtype == bool or pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels, dtype=np.uint8)
@@ -84,19 +105,31 @@ def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
 
 def _read(path: Path, *, palette_as_colours: bool) -> Picture:
     try:
-        if path.suffix.lower() in (".tif", ".tiff"):
-            return _read_tiff(path, palette_as_colours)
-        return _read_pillow(path, palette_as_colours)
+        picture = _read_any(path, palette_as_colours)
+        if picture.pixels.dtype.kind not in "buif":
+            raise ReadingError(f"has pixels of the type {picture.pixels.dtype}: save it with real numbers")
+        return picture
     except ReadingError:
         raise
     except UnidentifiedImageError:
         raise ReadingError("is not a PNG, JPEG, TIFF or BMP image: export it again") from None
-    except PermissionError:
-        raise ReadingError("cannot be opened: no permission to read it") from None
     except Image.DecompressionBombError:
         raise ReadingError("has more pixels than fit: cut it into tiles") from None
+    except OSError as error:
+        if error.errno is None:  # a decoder's
+            raise ReadingError(DAMAGED) from error
+        raise ReadingError(f"cannot be opened ({error.strerror})") from None
     except Exception as error:  # decoders raise whatever they stumble over: struct.error, zlib.error, SyntaxError, ...
         raise ReadingError(DAMAGED) from error
+
+
+def _read_any(path: Path, palette_as_colours: bool) -> Picture:
+    if path.suffix.lower() in (".tif", ".tiff"):
+        try:
+            return _read_tiff(path, palette_as_colours)
+        except tifffile.TiffFileError:  # perhaps a PNG under another name
+            pass
+    return _read_pillow(path, palette_as_colours)
 
 
 def _read_pillow(path: Path, palette_as_colours: bool) -> Picture:

@@ -57,12 +57,24 @@ def join_groups(groups: Sequence[str], same: Sequence[Sequence[int]]) -> tuple[s
 
 
 def too_few(images: int, groups: int, parts: Sequence[str], *, grouped: bool) -> str | None:
-    """The problem line where `images` in `groups` do not suffice for training and `parts` (validation, test)."""
-    if images >= FEWEST_TRAINING + len(parts) and groups >= 1 + len(parts):
+    """The problem line where `images` in `groups` do not suffice for training and `parts` (validation, test).
+
+    `grouped`: the groups were asked for; else there are fewer of them than images only where images are the same.
+    """
+
+    def suffice(count: int) -> bool:
+        return images >= FEWEST_TRAINING + count and groups >= 1 + count
+
+    if suffice(len(parts)):
         return None
-    number = f"{groups} group{'s' * (groups != 1)} of images" if grouped else f"{images} image{'s' * (images != 1)}"
+    number, way_out = f"{images} image{'s' * (images != 1)}", "add images"
+    if grouped:
+        number, way_out = f"{number} in {groups} group{'s' * (groups != 1)}", "add images of other groups"
+    elif groups < images:
+        number = f"{groups} different image{'s' * (groups != 1)} among {images} (images that are the same count once)"
     wanted = " and ".join([f"training (at least {FEWEST_TRAINING} images)", *(f"{part} (1)" for part in parts)])
-    way_out = "add images, or set `split: {test: 0}`" if "test" in parts else "add images"
+    if "test" in parts and suffice(len(parts) - 1):
+        way_out += ", or set `data: {split: {test: 0}}`"
     return f"{number} cannot be split into {wanted}: {way_out}"
 
 

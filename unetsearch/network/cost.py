@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unetsearch.graph.graph import INPUT, Graph, Node
-from unetsearch.network.blocks import convolution
-from unetsearch.network.nodes import GraphNode, Resize, Size
+from unetsearch.graph.graph import INPUT, Block, Edge, Graph
+from unetsearch.network.blocks import BLOCKS, convolution
+from unetsearch.network.nodes import GraphEdge, Resize, Size
 
 COST_IMAGE_SIZE: Size = (256, 256)
 """The image that a study's MACs and activation bytes count."""
@@ -52,8 +52,11 @@ def cost(graph: Graph, image_size: Size = COST_IMAGE_SIZE) -> Cost:
 
     nodes = {}
     for node in graph.nodes:
-        inputs = tuple((channels[edge.source], *size(level[edge.source])) for edge in node.inputs)
-        parts = [_node_cost(_anonymous(node), inputs, size(node.level))]
+        parts = [
+            _edge_cost(replace(edge, source=""), channels[edge.source], size(level[edge.source]), size(node.level))
+            for edge in node.inputs
+        ]
+        parts.append(_block_cost(node.block, sum(e.channels for e in node.inputs), node.channels, size(node.level)))
         if node.name in kernels:
             target = image_size if node.level else None
             shape = (node.channels, *size(node.level))
@@ -63,17 +66,23 @@ def cost(graph: Graph, image_size: Size = COST_IMAGE_SIZE) -> Cost:
     return Cost(total.params, total.macs, total.activation_bytes, nodes)
 
 
-def _anonymous(node: Node) -> Node:
-    """The node without its place, so that equal nodes of different graphs are counted once."""
-    inputs = tuple(replace(edge, source=str(index)) for index, edge in enumerate(node.inputs))
-    return replace(node, level=0, column=0, inputs=inputs)
+@lru_cache(maxsize=65536)
+def _edge_cost(edge: Edge, channels: int, size: Size, target: Size) -> NodeCost:
+    """Networks of one space share most of their edges and blocks: each is built and counted once."""
+    with torch.device("meta"):
+        module = GraphEdge(edge, channels)
+        if not isinstance(module.up, Resize):
+            return _count(module, torch.empty(1, channels, *size), target)
+        parts = [_resized(channels, target)]
+        if module.projection is not None:
+            parts.append(_count(module.projection, torch.empty(1, channels, *target)))
+        return _total(parts)
 
 
 @lru_cache(maxsize=65536)
-def _node_cost(node: Node, inputs: tuple[tuple[int, int, int], ...], size: Size) -> NodeCost:
+def _block_cost(block: Block, in_channels: int, channels: int, size: Size) -> NodeCost:
     with torch.device("meta"):
-        module = GraphNode(node, [channels for channels, _, _ in inputs])
-        return _count(module, [torch.empty(1, *shape) for shape in inputs], size)
+        return _count(BLOCKS[block.kind](in_channels, channels, block), torch.empty(1, in_channels, *size))
 
 
 @lru_cache(maxsize=65536)
@@ -81,9 +90,12 @@ def _head_cost(kernel: int, out_channels: int, shape: tuple[int, int, int], targ
     with torch.device("meta"):
         logits = convolution(shape[0], out_channels, kernel, bias=True)
         head = _count(logits, torch.empty(1, *shape))
-        if target is None:
-            return head
-        return _total([head, _count(Resize("bilinear"), torch.empty(1, out_channels, *shape[1:]), target)])
+        return head if target is None else _total([head, _resized(out_channels, target)])
+
+
+def _resized(channels: int, size: Size) -> NodeCost:
+    """An interpolation: nothing but its output (without memory torch runs it through a decomposition of 20 ms)."""
+    return NodeCost(0, 0, channels * size[0] * size[1] * BYTES_A_VALUE)
 
 
 def _count(module: nn.Module, *arguments: Any) -> NodeCost:

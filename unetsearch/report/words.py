@@ -5,13 +5,15 @@ from unetsearch.space.architecture import Architecture
 _NAMES = {"full_scale": "full-scale"}
 
 
+SUFFIXES = {"": 0, " k": 3, " M": 6, " G": 9}
+
+
 def amount(number: float) -> str:
     """`942`, `51.2 k`, `1.93 M`, `20.4 G`: three digits and a suffix."""
-    for bound, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= bound:
-            value = number / bound
-            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}{suffix}"
-    return f"{number:.0f}"
+    suffix, power = next((name, power) for name, power in SUFFIXES.items() if number < 999.5 * 10**power or power == 9)
+    value = number / 10**power
+    digits = 0 if power == 0 or value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{digits}f}{suffix}"
 
 
 def duration(seconds: float) -> str:

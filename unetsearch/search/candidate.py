@@ -12,6 +12,7 @@ from unetsearch.search.records import TrialRecord
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import LimitSettings
+from unetsearch.space.space import Point
 from unetsearch.space.values import Scalar
 
 
@@ -24,6 +25,11 @@ class Candidate:
     graph: Graph
     hash: str
     cost: Cost
+
+    @classmethod
+    def at(cls, point: Point) -> "Candidate":
+        """The candidate of a point of the space."""
+        return cls.of(point.architecture, point.recipe)
 
     @classmethod
     def of(cls, architecture: Architecture, recipe: Recipe) -> "Candidate":
@@ -62,3 +68,7 @@ class Candidate:
         """By limit, how far the cost is over it as a share of it (at most 0 where it is kept)."""
         bounds = {"params": limits.params, "macs": limits.macs}
         return {name: getattr(self.cost, name) / bound - 1 for name, bound in bounds.items() if bound is not None}
+
+    def within(self, limits: LimitSettings) -> bool:
+        """Whether the cost keeps every limit."""
+        return all(share <= 0 for share in self.excess(limits).values())

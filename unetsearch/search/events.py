@@ -9,12 +9,16 @@ from unetsearch.training.score import Score
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the study is: trained trials of those wanted, seconds of training of those allowed (None: no limit)."""
+    """How far the study is: trained trials of those wanted, seconds of training of those allowed (None: no limit).
+
+    `failed`: how many of the trials ended without a result.
+    """
 
     trials: int
     of_trials: int
     seconds: float
     of_seconds: float | None
+    failed: int = 0
 
     @property
     def late(self) -> bool:
@@ -24,10 +28,13 @@ class Progress:
     @property
     def over(self) -> str | None:
         """Why the search is over; None while it is not."""
-        if self.trials >= self.of_trials:
-            return f"{self.trials} of {self.of_trials} trials are trained"
+        failed = f", {self.failed} of them failed" if self.failed else ""
+        if self.trials > self.of_trials:
+            return f"{self.trials} trials are done{failed}; {self.of_trials} were asked for"
+        if self.trials == self.of_trials:
+            return f"{self.trials} of {self.of_trials} trials are {'done' if failed else 'trained'}{failed}"
         if self.late:
-            return f"the time is spent: {self.seconds:.0f} of {self.of_seconds:.0f} s of training"
+            return f"the time is spent: {self.seconds:.0f} of {self.of_seconds:.0f} s of training{failed}"
         return None
 
 

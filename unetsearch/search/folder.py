@@ -9,6 +9,9 @@ from pathlib import Path
 
 from unetsearch.errors import StudyError
 
+OWN = (".lock", ".write-test", "study.db", "preview.npz")
+"""How the names of the files begin that a study has before its settings are written."""
+
 
 @dataclass(frozen=True, slots=True)
 class StudyFolder:
@@ -37,15 +40,27 @@ class StudyFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether a study was begun here."""
-        return self.settings.is_file()
+        """Whether a study was begun here: its settings are written last. Raises StudyError where none can look."""
+        try:
+            return self.settings.is_file()
+        except OSError as error:
+            raise StudyError(f"{self.path}: cannot be read ({error.strerror or error})") from None
+
+    def holds_others(self) -> bool:
+        """Whether there is anything that no study leaves behind, not even one that was killed while it began."""
+        return any(path.suffix != ".part" and not path.name.startswith(OWN) for path in self.path.iterdir())
 
 
 def open_folder(path: Path) -> StudyFolder:
-    """The folder of an existing study. Raises StudyError where there is none."""
+    """The folder of an existing study with its trials. Raises StudyError where there is none."""
     folder = StudyFolder(path)
-    if not folder.exists or not folder.database.is_file():
-        raise StudyError(f"{path}: no study here (no study.yaml and study.db); `unetsearch run` makes one")
+    if not folder.exists:
+        raise StudyError(f"{path}: no study here (no study.yaml); `unetsearch run` makes one")
+    if not folder.database.is_file():
+        raise StudyError(
+            f"{path}: study.db, which holds the trials, is missing (it is not passed on with a study's tables); "
+            "put it back, or run study.yaml into another folder with --out"
+        )
     return folder
 
 
@@ -56,7 +71,7 @@ def create_folder(path: Path) -> StudyFolder:
     """
     folder = StudyFolder(path)
     try:
-        if path.is_dir() and not folder.exists and any(path.iterdir()):
+        if path.is_dir() and not folder.exists and folder.holds_others():
             raise StudyError(f"{path}: the folder is not empty and holds no study; give another one with --out")
         path.mkdir(parents=True, exist_ok=True)
         probe = path / ".write-test"
@@ -90,5 +105,9 @@ def owned(folder: StudyFolder) -> Iterator[None]:
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes beside, then renames: a reader finds the old file or the new one, never a part."""
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    beside.write_bytes(content)
-    beside.replace(path)
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise

@@ -3,7 +3,9 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,24 +49,26 @@ def save_preview(folder: StudyFolder, data: SegmentationData, shown: Sequence[Wi
 
 def load_previews(folder: StudyFolder, names: Sequence[str]) -> tuple[Shown, ...]:
     """The saved windows with the predictions of the trials of these names, where both are still there."""
-    if not folder.preview.is_file():
-        return ()
-    predictions = {}
-    for name in names:
-        path = folder.model(name) / "predictions.npz"
-        if path.is_file():
-            with np.load(path) as arrays:
-                predictions[name] = dict(arrays)
-    with np.load(folder.preview) as arrays:
-        return tuple(
-            Shown(
-                str(stem),
-                np.moveaxis(arrays[f"image_{position}"], 0, -1).squeeze(),
-                arrays[f"truth_{position}"],
-                {name: labels[str(position)] for name, labels in predictions.items()},
-            )
-            for position, stem in enumerate(arrays["stems"])
+    found = {name: _arrays(folder.model(name) / "predictions.npz") for name in names}
+    arrays = _arrays(folder.preview)
+    return tuple(
+        Shown(
+            str(stem),
+            np.moveaxis(arrays[f"image_{position}"], 0, -1).squeeze(),
+            arrays[f"truth_{position}"],
+            {name: labels[str(position)] for name, labels in found.items() if str(position) in labels},
         )
+        for position, stem in enumerate(arrays.get("stems", ()))
+    )
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file; none where it is missing or damaged, since a report can do without its pictures."""
+    try:
+        with np.load(path) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, BadZipFile):
+        return {}
 
 
 def _middle(shape: tuple[int, ...]) -> tuple[int, int, int, int]:

@@ -8,10 +8,11 @@ from time import time
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
+from unetsearch.errors import SpaceError
 from unetsearch.search.candidate import Candidate
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.storage import Outcome, Studies
-from unetsearch.space.settings import SearchSettings
+from unetsearch.space.settings import LimitSettings, SearchSettings
 from unetsearch.space.space import Pick, Point, SearchSpace
 from unetsearch.space.values import Choice, Range, Scalar
 
@@ -23,6 +24,10 @@ MAX_REPEATS = 50
 
 MAX_DRAWS = 2000
 """So many random draws without an untrained point within the limits, and the space counts as trained."""
+
+
+LOOKED_AT = 1000
+"""So many points are counted before limits are called too low."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class Proposals:
     def _ask(self) -> Proposal:
         trial = self.studies.search.ask()
         point = self.space.draw(_trial_pick(trial))
-        return Proposal(trial, point, Candidate.of(point.architecture, point.recipe))
+        return Proposal(trial, point, Candidate.at(point))
 
     def _settled(self, proposal: Proposal, known: dict[str, TrialRecord]) -> Outcome | None:
         """What can be told of a proposal without training it; None where it must be trained."""
@@ -86,7 +91,7 @@ class Proposals:
             return True
         settled = {record.hash for record in records if record.baseline is None}
         for point in self._listed:
-            if Candidate.of(point.architecture, point.recipe).hash not in settled:
+            if Candidate.at(point).hash not in settled:
                 self.studies.search.enqueue_trial(dict(point.values))
                 return True
         return False
@@ -96,11 +101,31 @@ class Proposals:
         random = Random(f"{self.space.search.seed} {len(settled)}")
         for _ in range(MAX_DRAWS):
             point = self.space.sample(random.randrange(2**32))
-            candidate = Candidate.of(point.architecture, point.recipe)
-            within = all(share <= 0 for share in candidate.excess(self.space.limits).values())
-            if within and candidate.hash not in settled:
+            candidate = Candidate.at(point)
+            if candidate.within(self.space.limits) and candidate.hash not in settled:
                 return point
         return None
+
+
+def check_limits(space: SearchSpace) -> None:
+    """Raises SpaceError where none of the points looked at keeps the limits: a study would train nothing."""
+    if space.limits == LimitSettings():
+        return
+    every = space.size is not None and space.size <= LOOKED_AT
+    candidates = map(Candidate.at, space.enumerate() if every else map(space.sample, range(LOOKED_AT)))
+    params, macs = [], []
+    for candidate in candidates:
+        if candidate.within(space.limits):
+            return
+        params.append(candidate.cost.params)
+        macs.append(candidate.cost.macs)
+    which = "none of its points" if every else f"none of {LOOKED_AT:,} points drawn at random"
+    raise SpaceError(
+        [
+            f"limits: {which} keeps them: the fewest parameters are {min(params):,}, the fewest MACs {min(macs):,}; "
+            "raise the limits, or let width and depth be smaller"
+        ]
+    )
 
 
 def make_sampler(search: SearchSettings, trials_so_far: int) -> BaseSampler:

@@ -1,7 +1,8 @@
 """The Optuna storage of a study: open it, put interrupted trials back, read and finish trials."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import optuna
@@ -45,35 +46,73 @@ class Studies:
         return [*_records(self.baselines), *_records(self.search)]
 
 
-def open_studies(
+def begin_studies(
     folder: StudyFolder, name: str, objectives: Sequence[Objective], sampler: BaseSampler | None = None
 ) -> Studies:
-    """Opens both studies, creating them where they are not there yet. Raises StudyError on a broken database."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    """Opens both studies to go on with them, creating what is not there. Raises StudyError on a broken database."""
     directions = [
         StudyDirection.MAXIMIZE if objective in MAXIMISED else StudyDirection.MINIMIZE for objective in objectives
     ]
-    try:
-        storage = RDBStorage(
-            f"sqlite:///{folder.database.resolve().as_posix()}",
-            engine_kwargs={"connect_args": {"timeout": LOCK_WAIT}},
+
+    def begin(storage: RDBStorage, study_name: str, sampler: BaseSampler | None) -> optuna.Study:
+        study = optuna.create_study(
+            storage=storage, study_name=study_name, directions=directions, sampler=sampler, load_if_exists=True
         )
+        with warnings.catch_warnings():  # the names of the values are marked experimental
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(objectives))
+        return study
 
-        def create(study_name: str, sampler: BaseSampler | None) -> optuna.Study:
-            study = optuna.create_study(
-                storage=storage, study_name=study_name, directions=directions, sampler=sampler, load_if_exists=True
-            )
-            with warnings.catch_warnings():  # the names of the values are marked experimental
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study.set_metric_names(list(objectives))
-            return study
-
+    with _understood(folder):
+        storage = _storage(folder)
         # a sampler that draws nothing: baselines have no parameters
-        baselines = create(f"{name}-baselines", optuna.samplers.RandomSampler())
-        return Studies(create(name, sampler), baselines, tuple(objectives))
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise StudyError(f"{folder.database}: cannot be read as an Optuna storage ({reason})") from error
+        baselines = begin(storage, _baselines(name), optuna.samplers.RandomSampler())
+        return Studies(begin(storage, name, sampler), baselines, tuple(objectives))
+
+
+def read_studies(folder: StudyFolder, name: str, objectives: Sequence[Objective]) -> Studies:
+    """Opens both studies and writes nothing. Raises StudyError where they are not there or cannot be read."""
+    with _understood(folder):
+        storage = _storage(folder, skip_table_creation=True)
+        try:
+            baselines, search = (
+                optuna.load_study(study_name=study_name, storage=storage, sampler=optuna.samplers.RandomSampler())
+                for study_name in (_baselines(name), name)
+            )
+        except KeyError:
+            raise StudyError(
+                f"{folder.database}: holds no study {name!r}; was `name` changed in study.yaml? Put the old one back"
+            ) from None
+        return Studies(search, baselines, tuple(objectives))
+
+
+def _baselines(name: str) -> str:
+    return f"{name}-baselines"
+
+
+def _storage(folder: StudyFolder, *, skip_table_creation: bool = False) -> RDBStorage:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return RDBStorage(
+        f"sqlite:///{folder.database.absolute().as_posix()}",
+        engine_kwargs={"connect_args": {"timeout": LOCK_WAIT}},
+        skip_table_creation=skip_table_creation,
+    )
+
+
+@contextmanager
+def _understood(folder: StudyFolder) -> Iterator[None]:
+    """What a database may raise becomes a StudyError."""
+    try:
+        yield
+    except StudyError:
+        raise
+    except Exception as error:  # sqlite's, SQLAlchemy's and Optuna's own
+        cause = error.__cause__ or error
+        reason = next(iter(str(cause).splitlines()), type(cause).__name__)
+        raise StudyError(
+            f"{folder.database}: cannot be read as an Optuna storage ({reason}); put a copy of it back, or give "
+            "another folder with --out"
+        ) from error
 
 
 def recover(studies: Studies) -> int:

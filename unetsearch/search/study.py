@@ -18,6 +18,9 @@ from unetsearch.search.slots import Slot, TrainingFailedError
 from unetsearch.search.storage import Outcome, Studies, finish, recover
 from unetsearch.space.space import SearchSpace
 
+MAX_FAILURES = 5
+"""So many failed trainings in a row end a run."""
+
 
 class Search:
     """One run of a study by the process that owns it: `for event in search.run(): ...`."""
@@ -50,6 +53,7 @@ class Search:
             of_trials=self.space.search.trials,
             seconds=sum(record.seconds for record in trained),
             of_seconds=self.space.search.time,
+            failed=sum(record.baseline is None and not record.scored for record in trained),
         )
 
     def _baselines(self) -> Iterator[Event]:
@@ -80,7 +84,16 @@ class Search:
                 break
             candidate, trial = proposal.candidate, proposal.trial
             yield from self._train(trial, candidate, candidate.record(trial.number, values=dict(proposal.point.values)))
+            if self._hopeless:
+                reason = f"{MAX_FAILURES} trainings in a row failed, the last one: {self.records[-1].reason}"
+                break
         yield Ended(reason)
+
+    @property
+    def _hopeless(self) -> bool:
+        """Whether the last trainings all failed: what is wrong then is not the networks."""
+        last = [record for record in self.records if record.trained][-MAX_FAILURES:]
+        return len(last) == MAX_FAILURES and all(record.state == "failed" for record in last)
 
     def _train(self, trial: Trial, candidate: Candidate, record: TrialRecord) -> Iterator[Event]:
         yield Started(record.name, candidate)

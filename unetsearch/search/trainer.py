@@ -9,7 +9,10 @@ import pickle
 import signal
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -28,20 +31,28 @@ from unetsearch.training.train import DivergedError, train
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answers each Job with its scores and then Done or Failed, until the requests end."""
+    """Answers each Job with its scores and then Done or Failed, until the requests end: then the process ends too."""
     setup: Setup = pickle.load(requests)
     torch.set_num_threads(setup.threads)  # before any work: two trainers with all threads each are far slower
     data = on_device(setup.data, torch.device(setup.device))
+    jobs: SimpleQueue[Job] = SimpleQueue()
+    Thread(target=_listen, args=(requests, jobs), daemon=True).start()
     pickle.dump(Ready(), answers)
     answers.flush()
     while True:
-        try:
-            job: Job = pickle.load(requests)
-        except EOFError:
-            return
+        job = jobs.get()
         for answer in _answers(job, setup, data):
             pickle.dump(answer, answers)
             answers.flush()
+
+
+def _listen(requests: BinaryIO, jobs: SimpleQueue[Job]) -> None:
+    """Queues the jobs. When the requests end, the parent is gone: no training goes on without it, not for a step."""
+    try:
+        while True:
+            jobs.put(pickle.load(requests))
+    except (EOFError, pickle.UnpicklingError):
+        os._exit(0)
 
 
 def _answers(job: Job, setup: Setup, data: DeviceData) -> Iterator[Score | Done | Failed]:
@@ -70,7 +81,9 @@ def _save(network: Network, job: Job, setup: Setup) -> None:
         str(position): window.of(label)
         for position, (window, label) in enumerate(zip(job.preview, predictions, strict=True))
     }
-    np.savez_compressed(folder / "predictions.npz", **shown)
+    buffer = BytesIO()
+    np.savez_compressed(buffer, **shown)
+    write_atomically(folder / "predictions.npz", buffer.getvalue())
     document = yaml.safe_dump(job.architecture.to_dict(), sort_keys=False)
     write_atomically(folder / "architecture.yaml", document.encode())
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, folder / "weights.part")

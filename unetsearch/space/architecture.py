@@ -1,6 +1,7 @@
 """One point of the space: an architecture, as plain data."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
 from unetsearch.errors import ArchitectureError
@@ -13,6 +14,7 @@ Down = Literal["max", "average", "strided"]
 Up = Literal["transposed", "bilinear", "nearest"]
 
 MAX_DEPTH = 7
+MAX_CHANNELS = 2**16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,8 @@ class Skip:
                 f"skip {self.rule}: channels={self.channels}; full_scale skips need the channels of an edge, "
                 "the other rules take none"
             )
-        if self.channels is not None and self.channels < 1:
-            raise ArchitectureError(f"skip.channels: expected at least 1, got {self.channels}")
+        if self.channels is not None:
+            _count("skip.channels", self.channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +65,19 @@ class Architecture:
         _literal("up", self.up, Up)
         if not 1 <= self.depth <= MAX_DEPTH:
             raise ArchitectureError(f"depth: expected 1 to {MAX_DEPTH}, got {self.depth}")
-        for name, value in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
-            if value < 1:
-                raise ArchitectureError(f"{name}: expected at least 1, got {value}")
-        if min(self.channels) < 1:
-            raise ArchitectureError(f"channels: expected at least 1 on every level, got {self.channels}")
+        _count("in_channels", self.in_channels)
+        _count("out_channels", self.out_channels)
+        for level, value in enumerate(self.channels):
+            _count(f"channels of level {level}", value)
+        for name, flag in (("deep_supervision", self.deep_supervision), ("bias", self.bias)):
+            if not isinstance(flag, bool):
+                raise ArchitectureError(f"{name}: expected true or false, got {flag!r}")
         if self.norm == "group" and any(channels % 4 for channels in (*self.channels, self.skip.channels or 4)):
             raise ArchitectureError(
                 "norm group: needs channels that are multiples of 4 (groups of 4), "
                 f"got {self.channels} and {self.skip.channels} an edge"
             )
-        if not 0 <= self.dropout < 1:
+        if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise ArchitectureError(f"dropout: expected at least 0 and below 1, got {self.dropout}")
 
     @property
@@ -87,12 +91,14 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> "Architecture":
-        """The architecture that `to_dict` wrote. Raises ArchitectureError on unknown or missing keys."""
-        try:
-            values = {**document, "channels": tuple(document["channels"]), "skip": Skip(**document["skip"])}
-            return cls(**values)
-        except (KeyError, TypeError) as error:
-            raise ArchitectureError(f"not an architecture: {error}") from None
+        """The architecture that `to_dict` wrote. Raises ArchitectureError on unknown, missing and wrong values."""
+        if "architecture" in document:
+            raise ArchitectureError("a search space, not an architecture; `unetsearch space` describes it")
+        values = dict(_known(cls, document, ""))
+        skip = values.get("skip", {})
+        if not isinstance(values["channels"], list) or not isinstance(skip, dict):
+            raise ArchitectureError("expected a list of channels, one a level, and skip as a mapping with its rule")
+        return cls(**{**values, "channels": tuple(values["channels"]), "skip": Skip(**_known(Skip, skip, "skip."))})
 
 
 def channels_by_level(width: int, growth: float, depth: int) -> tuple[int, ...]:
@@ -103,7 +109,26 @@ def channels_by_level(width: int, growth: float, depth: int) -> tuple[int, ...]:
     return (width, *(max(4, 4 * int(width * growth**level / 4 + 0.5)) for level in range(1, depth + 1)))
 
 
+def _known(kind: type, document: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The document, once it has all that a dataclass needs and nothing that it does not know."""
+    known = {field.name: field for field in fields(kind)}
+    for name in document:
+        if name not in known:
+            match = get_close_matches(str(name), known, n=1)
+            hint = f"; did you mean {match[0]!r}?" if match else ""
+            raise ArchitectureError(f"{prefix}{name}: unknown key; expected one of {', '.join(known)}{hint}")
+    for name, item in known.items():
+        if name not in document and item.default is MISSING and item.default_factory is MISSING:
+            raise ArchitectureError(f"{prefix}{name}: is missing")
+    return document
+
+
+def _count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_CHANNELS:
+        raise ArchitectureError(f"{name}: expected a whole number from 1 to {MAX_CHANNELS:,}, got {value!r}")
+
+
 def _literal(name: str, value: object, kind: Any) -> None:
     allowed = get_args(kind)
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ArchitectureError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")

@@ -1,7 +1,7 @@
 """The one door of the YAML: from text to a SearchSpace, with every error at once."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,20 +9,19 @@ from typing import Any
 from unetsearch.errors import SpaceError
 from unetsearch.space import fields
 from unetsearch.space.marks import Marked, Marker
+from unetsearch.space.quantities import parse_count, parse_duration
 from unetsearch.space.reader import Reader, largest
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import Baseline, DataSettings, LimitSettings, SearchSettings, SplitSettings
-from unetsearch.space.space import SearchSpace
+from unetsearch.space.space import BASELINE_DEPTH, SearchSpace
 from unetsearch.space.values import Choice, Value
-
-SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9}
-SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 
 def load_space(path: Path, overrides: Sequence[str] = ()) -> SearchSpace:
     """The space of a YAML file; a relative `data.path` starts at the file's folder.
 
-    `overrides`: `a.b=value`, set before anything is checked. Raises SpaceError with every problem found.
+    `overrides`: `a.b=value`, set before anything is checked; a path in them starts at the working folder. Raises
+    SpaceError with every problem found.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -30,10 +29,12 @@ def load_space(path: Path, overrides: Sequence[str] = ()) -> SearchSpace:
         raise SpaceError([f"{path}: not a text in UTF-8"]) from None
     except OSError as error:
         raise SpaceError([f"{path}: cannot be read ({error.strerror or error})"]) from None
-    space = parse_space(text, path.name, overrides, stem=path.stem)
+    space = parse_space(text, str(path), overrides, stem=path.stem)
     if space.data.path == "cells":
         return space
-    return replace(space, data=replace(space.data, path=str((path.parent / space.data.path).absolute())))
+    told_here = any(override.partition("=")[0].strip() in ("data", "data.path") for override in overrides)
+    folder = (Path() if told_here else path.parent) / Path(space.data.path).expanduser()
+    return replace(space, data=replace(space.data, path=str(folder.absolute())))
 
 
 def parse_space(text: str, source: str, overrides: Sequence[str] = (), stem: str = "study") -> SearchSpace:
@@ -51,23 +52,16 @@ def parse_space(text: str, source: str, overrides: Sequence[str] = (), stem: str
     return space
 
 
-def parse_count(text: str | float) -> int:
-    """`8M` -> 8,000,000."""
-    if isinstance(text, int | float):
-        return round(text)
-    suffix = text[-1].lower()
-    return round(float(text[:-1]) * SUFFIXES[suffix]) if suffix in SUFFIXES else round(float(text))
-
-
-def parse_duration(text: str | float) -> float:
-    """`1h30m` -> 5400 seconds. Raises SpaceError where it is no time."""
-    if isinstance(text, int | float):
-        return float(text)
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    if not re.fullmatch(fields.DURATION_PATTERN, text):
-        raise SpaceError([f"time: expected {fields.SEARCH['time'].kind.expected}, got {text!r}"])
-    return sum(float(number) * SECONDS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)([hms])", text))
+def search_settings(given: Mapping[str, object]) -> dict[str, Any]:
+    """Values of the section `search` that came from elsewhere, checked; None is left out. Raises SpaceError."""
+    reader = Reader()
+    told = {name: Marked(value, name) for name, value in given.items() if value is not None}  # type: ignore[arg-type]
+    for name, at in told.items():
+        if not fields.SEARCH[name].kind.fits(at.value):
+            reader.problems.append(f"{name}: expected {fields.SEARCH[name].kind.expected}, got {at.words}")
+    if reader.problems:
+        raise SpaceError(reader.problems)
+    return {name: parse_duration(at.value) if name == "time" else at.value for name, at in told.items()}
 
 
 def _override(document: Marked, override: str, reader: Reader) -> None:
@@ -130,7 +124,7 @@ def _space(document: Marked, stem: str, reader: Reader) -> SearchSpace:
 def _name(at: Marked | None, stem: str, reader: Reader) -> str:
     if at is None:
         return re.sub(r"[^A-Za-z0-9._-]", "-", stem) or "study"
-    text = Marked(str(at.value), at.where) if isinstance(at.value, int | float) else at
+    text = Marked(at.text, at.where) if isinstance(at.value, int | float) else at
     reader.fits(text, "name", fields.NAME)
     return str(text.value)
 
@@ -165,8 +159,6 @@ def _data(at: Marked | None, reader: Reader) -> DataSettings:
             reader.problem(keys["split"], "data.split.groups", f"not a regular expression: {error}")
         if split["by"] == "auto":
             split["by"] = "groups"
-    elif split["by"] == "groups":
-        reader.problem(keys["split"], "data.split", "by: groups needs groups, a regular expression of file names")
     return DataSettings(**values, classes=_classes(keys.get("classes"), reader), split=SplitSettings(**split))
 
 
@@ -256,11 +248,11 @@ def _check_together(
     given = section.value.get("depth", section) if isinstance(section.value, dict) else section
     check(given, "architecture.depth", largest(architecture["depth"]))
     for index, (baseline, at) in enumerate(baselines):
-        depth = baseline.values.get("depth", 4)
-        check(at, f"baselines[{index}].{baseline.name}", depth if isinstance(depth, int) else 4)
+        depth = baseline.values.get("depth", BASELINE_DEPTH)
+        check(at, f"baselines[{index}].{baseline.name}", depth if isinstance(depth, int) else BASELINE_DEPTH)
 
 
 def _line(problem: str) -> int:
     """The line a problem stands in; those of the command line come last."""
-    match = re.match(r"[^ ]*:(\d+)  ", problem)
+    match = re.match(r".*?:(\d+)  ", problem)
     return int(match[1]) if match else 10**9

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from unetsearch.space.architecture import MAX_DEPTH, Activation, Down, Encoder, Norm, SkipRule, Up
 from unetsearch.space.marks import Switch
+from unetsearch.space.quantities import COUNT_PATTERN, DURATION_PATTERN, Quantity, parse_count, parse_duration
 from unetsearch.space.recipe import Loss, Recipe
 from unetsearch.space.settings import Objective, Reference, Sampler, SplitBy
 from unetsearch.space.space import ARCHITECTURE_DEFAULTS
@@ -92,25 +93,21 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text that matches a pattern as a whole; `numbers`: a bare number will do as well."""
+    """A text that matches a pattern as a whole."""
 
     expected: str
     pattern: str = r".+"
-    numbers: bool = False
 
     def fits(self, value: object) -> bool:
         """Whether a value of the document is such a text."""
-        if self.numbers and isinstance(value, int | float) and not isinstance(value, bool):
-            return value > 0
         return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
 
     def schema(self) -> dict[str, Any]:
         """As JSON schema."""
-        text = {"type": "string", "pattern": f"^(?:{self.pattern})$"}
-        return {"anyOf": [text, {"type": "number", "exclusiveMinimum": 0}]} if self.numbers else text
+        return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
 
 
-Kind = Number | Name | Flag | Text
+Kind = Number | Name | Flag | Text | Quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +127,6 @@ class Field:
 def _names(literal: Any) -> Name:
     return Name(get_args(literal))
 
-
-COUNT_PATTERN = r"\d+(\.\d+)? ?[kKmMgG]?"
-DURATION_PATTERN = r"(?=.*\d)(\d+(\.\d+)?h)? ?(\d+(\.\d+)?m)? ?(\d+(\.\d+)?s)?"
 
 _SUPERVISION = Field(Flag(), False, "a head on several decoder nodes, each with its own loss")
 _EDGE_CHANNELS = Field(
@@ -188,7 +182,7 @@ TRAINING: dict[str, Field] = {
 
 DATA: dict[str, Field] = {
     "path": Field(Text("a folder, or cells"), "cells", "images and masks, as seen from this file; cells: built in"),
-    "ignore": Field(Number(0, 65535, integer=True), None, "mask value that is neither trained on nor scored"),
+    "ignore": Field(Number(-1, 65535, integer=True), None, "mask value that is neither trained on nor scored"),
     "threshold": Field(Number(0, 65535, integer=True), None, "mask values above it are foreground"),
 }
 
@@ -201,16 +195,18 @@ SPLIT: dict[str, Field] = {
 }
 
 LIMITS: dict[str, Field] = {
-    "params": Field(Text("a number such as 500k or 8M", COUNT_PATTERN, numbers=True), None, "most parameters"),
+    "params": Field(Quantity("a number such as 500k or 8M", COUNT_PATTERN, parse_count), None, "most parameters"),
     "macs": Field(
-        Text("a number such as 900M or 20G", COUNT_PATTERN, numbers=True), None, "most MACs of a 256x256 image"
+        Quantity("a number such as 900M or 20G", COUNT_PATTERN, parse_count), None, "most MACs of a 256x256 image"
     ),
 }
 
 SEARCH: dict[str, Field] = {
     "trials": Field(Number(1, 1e9, integer=True), 60, "networks trained in all, over every run of the study"),
     "time": Field(
-        Text("a time such as 90s, 30m or 2h", DURATION_PATTERN, numbers=True), None, "of training in all, likewise"
+        Quantity("a time such as 90s, 30m or 2h", DURATION_PATTERN, parse_duration),
+        None,
+        "of training in all, likewise",
     ),
     "sampler": Field(_names(Sampler), "auto", "auto: all points where the trials cover the space, else tpe"),
     "seed": Field(Number(0, 2**31, integer=True), 0, "of the search and of every training"),
@@ -226,6 +222,6 @@ BASELINE: dict[str, Field] = {
 NAME = Text("letters, digits, dots, dashes and underscores", r"[A-Za-z0-9][A-Za-z0-9._-]*")
 OBJECTIVES = _names(Objective)
 BASELINES = _names(Reference)
-MASK_VALUE = Number(0, 65535, integer=True)
+MASK_VALUE = Number(-1, 65535, integer=True)
 Section = Literal["name", "data", "architecture", "training", "objectives", "limits", "baselines", "search"]
 SECTIONS: tuple[str, ...] = get_args(Section)

@@ -15,6 +15,12 @@ SWITCH_WORDS = frozenset({"yes", "no", "on", "off", "y", "n"})
 MAX_NODES = 20_000
 """More values than any study has; aliases of aliases would grow without end."""
 
+MAX_WORDS = 100
+"""So many characters of a value are shown in a message."""
+
+MAX_DIGITS = 300
+"""A longer number is read as a text."""
+
 _NUMBER = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?")
 _PLAIN_TAGS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 
@@ -25,10 +31,11 @@ class Switch(str):
 
 @dataclass(slots=True)
 class Marked:
-    """A value of the document and where it stands, `nuclei.yaml:9`."""
+    """A value of the document, where it stands (`nuclei.yaml:9`), and a scalar's own text."""
 
     value: "Scalar | list[Marked] | dict[str, Marked]"
     where: str
+    text: str = ""
 
     @property
     def words(self) -> str:
@@ -41,7 +48,8 @@ class Marked:
             return "nothing"
         if isinstance(self.value, bool):
             return str(self.value).lower()
-        return repr(str(self.value)) if isinstance(self.value, str) else repr(self.value)
+        words = repr(str(self.value)) if isinstance(self.value, str) else repr(self.value)
+        return words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]}..."
 
 
 class Marker:
@@ -61,6 +69,9 @@ class Marker:
             mark = error.problem_mark or error.context_mark
             where = self.source if mark is None or not self.numbered else f"{self.source}:{mark.line + 1}"
             self.problems.append(f"{where}  not YAML: {error.problem or error.context}")
+            return None
+        except RecursionError:
+            self.problems.append(f"{self.source}  not a study: brackets within brackets without end")
             return None
         except yaml.YAMLError as error:  # characters that YAML does not allow
             self.problems.append(f"{self.source}  not YAML: {str(error).splitlines()[0]}")
@@ -88,7 +99,7 @@ class Marker:
         if isinstance(node, MappingNode):
             return Marked(dict(self._entries(node, path, above)), where)
         assert isinstance(node, ScalarNode)
-        return Marked(_scalar(node), where)
+        return Marked(scalar(str(node.value), plain=node.style is None), where, str(node.value))
 
     def _entries(self, node: MappingNode, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, Marked]]:
         lines: dict[str, int] = {}
@@ -110,10 +121,9 @@ class Marker:
             yield name, marked
 
 
-def _scalar(node: ScalarNode) -> Scalar:
-    """The value of a scalar by YAML 1.2: `1e-3` is a number, `off` is no boolean."""
-    text = str(node.value)
-    if node.style is not None:  # quoted or a block: a text, whatever it looks like
+def scalar(text: str, *, plain: bool = True) -> Scalar:
+    """The value of a scalar by YAML 1.2: `1e-3` is a number, `off` is no boolean; quoted it is a text."""
+    if not plain:
         return text
     if text in ("", "~", "null", "Null", "NULL"):
         return None
@@ -121,6 +131,6 @@ def _scalar(node: ScalarNode) -> Scalar:
         return text.lower() == "true"
     if text.lower() in SWITCH_WORDS:
         return Switch(text)
-    if _NUMBER.fullmatch(text):
+    if len(text) <= MAX_DIGITS and _NUMBER.fullmatch(text):
         return int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text)
     return text

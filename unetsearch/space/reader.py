@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from unetsearch.space.fields import ARCHITECTURE, DATA, LIMITS, SEARCH, TRAINING, Field, Kind, Name, Number
+from unetsearch.space.fields import ARCHITECTURE, DATA, LIMITS, SEARCH, SPLIT, TRAINING, Field, Kind, Name, Number
 from unetsearch.space.marks import Marked, Switch
 from unetsearch.space.values import Choice, Option, Range, Scalar, Value, fixed
 
@@ -137,6 +137,9 @@ class Reader:
         low, high = _number(keys["low"]), _number(keys["high"])
         if low >= high:
             self.problem(at, path, f"low must be below high, got {low:g} and {high:g}")
+        if step and not log and low < high and (high - low) % step > 1e-9 * step < step - (high - low) % step:
+            last = low + (high - low) // step * step
+            self.problem(at, path, f"high is no step of the range: {last:g} or {last + step:g} would be, got {high:g}")
         if log and low <= 0:
             self.problem(keys["low"], f"{path}.low", f"a logarithmic range starts above 0, got {low:g}")
         if log and "step" in keys:
@@ -165,7 +168,15 @@ def closest(name: str, names: Sequence[str]) -> str:
 
 def homes(key: str) -> str:
     """`; it belongs under architecture`, for a key that stands outside its section."""
-    sections = {"architecture": ARCHITECTURE, "training": TRAINING, "data": DATA, "search": SEARCH, "limits": LIMITS}
+    sections = {
+        "architecture": ARCHITECTURE,
+        "architecture.skip": {name for own in ARCHITECTURE["skip"].options.values() for name in own},
+        "training": TRAINING,
+        "data": {*DATA, "classes", "split"},
+        "data.split": SPLIT,
+        "search": SEARCH,
+        "limits": LIMITS,
+    }
     return next((f"; it belongs under {name}" for name, section in sections.items() if key in section), "")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from unetsearch.space.marks import scalar
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.values import Choice, Option, Range, Scalar, Value
 
@@ -28,7 +29,25 @@ def resolved(space: SearchSpace) -> dict[str, Any]:
 
 def dump_space(space: SearchSpace) -> str:
     """The resolved document as YAML."""
-    return yaml.safe_dump(resolved(space), sort_keys=False, allow_unicode=True, width=120)
+    text: str = yaml.dump(resolved(space), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+def dump_value(value: Any) -> str:
+    """One value of the document as YAML in one line."""
+    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=10**6, allow_unicode=True)
+    return text.removesuffix("...\n").strip()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that would be read as something else: names such as `08`, `1e3` or `off`."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if type(scalar(text)) is str else "'")
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def _value(value: Value) -> Any:

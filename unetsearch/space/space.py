@@ -33,6 +33,10 @@ ARCHITECTURE_DEFAULTS: Mapping[str, Scalar] = {
 }
 
 
+BASELINE_DEPTH = 4
+"""Of every published network, unless a baseline is given another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One point of a space: what was picked, by dotted name, and what it means."""
@@ -72,6 +76,16 @@ class SearchSpace:
     def max_depth(self) -> int:
         """The greatest depth that can be drawn."""
         return max(_numbers(self.architecture.get("depth", fixed(ARCHITECTURE_DEFAULTS["depth"]))))
+
+    @property
+    def depths(self) -> dict[str, int]:
+        """The greatest depths there are, by what has them: the space itself, and each baseline."""
+        own = {f"depth {self.max_depth}": self.max_depth}
+        for baseline in self.baselines:
+            depth = baseline.values.get("depth", BASELINE_DEPTH)
+            assert isinstance(depth, int)
+            own[f"the baseline {baseline.name} of depth {depth}"] = depth
+        return own
 
     @property
     def min_width(self) -> int:

@@ -19,8 +19,11 @@ def starters() -> dict[str, Path]:
 def find_space(name: str) -> Path:
     """A file, or the shipped space of that name. Raises SpaceError where neither is there."""
     path = Path(name)
-    if path.is_file():
-        return path
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:
+        raise SpaceError([f"{name}: cannot be read ({error.strerror or error})"]) from None
     shipped = starters()
     if name.removesuffix(".yaml") in shipped:
         return shipped[name.removesuffix(".yaml")]

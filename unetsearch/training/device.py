@@ -16,10 +16,14 @@ def find_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
+    except RuntimeError:
+        raise UnetsearchError(f"--device {name}: no such device; expected auto, cpu, cuda, cuda:1 or mps") from None
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UnetsearchError(f"--device {name}: not supported; expected auto, cpu, cuda, cuda:1 or mps")
+    try:
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UnetsearchError(f"--device {name}: {reason}; auto, cpu, cuda, cuda:1 or mps would be an answer") from None
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise UnetsearchError(f"--device {name}: not available on this machine; auto takes what there is") from None
     return device
 
 
