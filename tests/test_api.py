@@ -137,7 +137,7 @@ def test_a_study_that_never_began(tmp_path, study):
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "study.yaml").write_bytes((study.folder / "study.yaml").read_bytes())
-    with pytest.raises(StudyError, match=r"no study here"):
+    with pytest.raises(StudyError, match=r"study\.db, which holds the trials, is missing"):
         unetsearch.front(broken)
 
 

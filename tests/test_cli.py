@@ -370,6 +370,9 @@ def test_trainings_that_all_fail_end_the_run(here, call, monkeypatch):
             pass
 
         def warm_up(self):
+            pass
+
+        def train(self, _):
             raise TrainingFailedError("the disk is on fire")
 
     monkeypatch.setattr("unetsearch.api.Slot", Broken)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 from unetsearch.api import load_space
 from unetsearch.graph.build import build_graph
@@ -62,6 +63,10 @@ def test_a_hundred_small_points_run_forward_and_backward_on_odd_sizes():
     torch.manual_seed(0)
     for graph in by_size[:200:2]:
         network = build_network(graph)
+        with FlopCounterMode(display=False) as flops, torch.no_grad():
+            network.eval().outputs(torch.randn(1, 3, 97, 75))
+        assert cost(graph, (97, 75)).macs == flops.get_total_flops() // 2
+        network.train()
         outputs = network.outputs(torch.randn(2, 3, 97, 75)).heads
         assert all(head.shape == (2, 4, 97, 75) for head in outputs)
         sum((head**2).mean() for head in outputs).backward()

@@ -105,6 +105,7 @@ def test_the_public_names():
         "UnetsearchError",
         "build_graph",
         "build_network",
+        "carry_weights",
         "cost",
         "front",
         "load_space",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from unetsearch.graph.build import build_graph, prune
     from unetsearch.graph.references import reference
     from unetsearch.network.cost import cost
-    from unetsearch.network.network import build_network
+    from unetsearch.network.network import build_network, carry_weights
 
 __version__ = "0.1.0"
 
@@ -20,6 +20,7 @@ _HOME = {
     "UnetsearchError": "unetsearch.errors",
     "build_graph": "unetsearch.graph.build",
     "build_network": "unetsearch.network.network",
+    "carry_weights": "unetsearch.network.network",
     "cost": "unetsearch.network.cost",
     "front": "unetsearch.api",
     "load_space": "unetsearch.api",
@@ -32,6 +33,7 @@ __all__ = [
     "UnetsearchError",
     "build_graph",
     "build_network",
+    "carry_weights",
     "cost",
     "front",
     "load_space",

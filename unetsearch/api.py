@@ -1,6 +1,7 @@
 """The stages composed: what the command line calls, and what a Python user imports."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from os.path import relpath
 from pathlib import Path
@@ -97,8 +98,7 @@ def run(
     path = Path(out) if out is not None else Path("studies") / f"{space.name}-{loaded.name}"
     _check_same_study(StudyFolder(path), space, loaded)
     folder = create_folder(path)
-    with owned(folder):
-        studies = _begin(folder, space, loaded, describe(where))
+    with owned(folder), closing(_begin(folder, space, loaded, describe(where))) as studies:
         if prepared is not None:
             prepared(loaded, space, path, describe(where))
         setup = Setup(loaded, str(where), torch.get_num_threads())
@@ -117,7 +117,8 @@ def report(study: str | Path) -> Path:
     """Rewrites `trials.csv`, `front.csv` and `report.html` from the study, and gives the page's path."""
     folder = open_folder(Path(study))
     space, studies = _reopen(folder)
-    return _report(folder, space, studies, tuple(studies.records))
+    with closing(studies):
+        return _report(folder, space, studies, tuple(studies.records))
 
 
 def front(study: str | Path) -> pd.DataFrame:
@@ -129,7 +130,8 @@ def read_study(study: str | Path) -> Study:
     """A study from its folder. Raises StudyError where there is none."""
     folder = open_folder(Path(study))
     space, studies = _reopen(folder)
-    return Study(folder.path, space, tuple(studies.records))
+    with closing(studies):
+        return Study(folder.path, space, tuple(studies.records))
 
 
 def _load(space: SearchSpace, data: Any) -> tuple[SegmentationData, SearchSpace]:
@@ -147,13 +149,15 @@ def _check_same_study(folder: StudyFolder, space: SearchSpace, data: Segmentatio
     if not folder.exists:
         return
     there, studies = _reopen(open_folder(folder.path))
+    with closing(studies):
+        facts = studies.search.user_attrs[FACTS]
     before, after = _comparable(there), _comparable(space)
     changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     advice = "give another folder with --out, or the same settings to continue it"
     if changed:
         lines = [f"  {key}: {before.get(key, 'nothing')} there, {after.get(key, 'nothing')} here" for key in changed]
         raise StudyError("\n".join([f"{folder.path}: holds a study of another space; {advice}", *lines]))
-    if studies.search.user_attrs[FACTS]["fingerprint"] != data.fingerprint:
+    if facts["fingerprint"] != data.fingerprint:
         raise StudyError(f"{folder.path}: holds a study of other data (images, masks or split changed); {advice}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unetsearch import __version__
-from unetsearch.errors import UnetsearchError
+from unetsearch.errors import UnetsearchError, WorkFailedError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,9 +100,8 @@ def run(
         signal.signal(signal.SIGINT, before)
     display.front(study.records, study.space.objectives)
     typer.echo(f"report: {study.folder / 'report.html'}")
-    if not any(record.state == "complete" for record in study.records):
-        typer.echo("unetsearch: no network was trained to the end; the reasons stand above", err=True)
-        raise typer.Exit(1)
+    if not any(record.distinct for record in study.records):
+        raise WorkFailedError("no network was trained to the end; the reasons stand above")
 
 
 @app.command()
@@ -164,6 +163,9 @@ def main() -> None:
     except UnetsearchError as error:
         typer.echo(f"unetsearch: {error}", err=True)
         sys.exit(2)
+    except WorkFailedError as error:
+        typer.echo(f"unetsearch: {error}", err=True)
+        sys.exit(1)
     except OSError as error:  # a full disk, a folder that went away; what was finished before is kept
         typer.echo(f"unetsearch: {error.filename or 'a file'}: {error.strerror or error}", err=True)
         sys.exit(1)

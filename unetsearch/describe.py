@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import yaml
 from rich.console import Console
@@ -13,7 +12,7 @@ from unetsearch import api
 from unetsearch.errors import ArchitectureError, UnetsearchError
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.drawing import draw_svg, draw_text
-from unetsearch.graph.references import REFERENCES, reference
+from unetsearch.graph.references import REFERENCES, baseline_architecture, reference
 from unetsearch.network.cost import COST_IMAGE_SIZE, cost
 from unetsearch.report.words import amount, duration, topology
 from unetsearch.search.candidate import Candidate
@@ -51,9 +50,7 @@ def print_space(console: Console, space: SearchSpace) -> None:
         params, macs = by_params[place].cost.params, sorted(point.cost.macs for point in points)[place]
         table.add_row(label, amount(params), amount(macs))
     for baseline in space.baselines:
-        values: dict[str, Any] = {"width": space.min_width, **baseline.values}
-        architecture = reference(baseline.name, **values)
-        counted = Candidate.of(architecture, space.recipe)
+        counted = Candidate.of(baseline_architecture(space, baseline), space.recipe)
         above = sum(point.cost.params > counted.cost.params for point in points) / len(points)
         label = f"{baseline.name} (smaller than {above:.0%} of the space)"
         table.add_row(label, amount(counted.cost.params), amount(counted.cost.macs))

@@ -1,10 +1,21 @@
 """Errors a user can act on. The command line prints them as one message and ends with status 2."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 
 class UnetsearchError(Exception):
     """The input is wrong; the message says what, where, and what to do. Nothing was changed on disk."""
+
+
+class WorkFailedError(Exception):
+    """The input is right, but the work could not be done; the message says why. What was finished before is kept."""
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """`; did you mean 'dense'?`, or nothing where no name is close."""
+    matches = get_close_matches(name, list(names), n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 class SpaceError(UnetsearchError):

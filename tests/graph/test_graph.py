@@ -50,13 +50,39 @@ def test_the_hash_sees_whatever_makes_another_network(values):
     assert other.hash != graph().hash
 
 
+def test_the_hash_tells_one_shared_node_from_two_equal_ones():
+    base = build_graph(reference("unet", width=4, depth=2))
+    first, below = base.by_name["X[0,0]"], base.by_name["X[1,0]"]
+    twin = replace(below, column=7)
+    side = replace(first.inputs[0], source=below.name, levels=1, resample="nearest", channels=below.channels)
+    one, other = (replace(first, column=column, inputs=(side,)) for column in (1, 2))
+    last = replace(
+        first,
+        column=3,
+        inputs=tuple(replace(side, source=f"X[0,{c}]", levels=0, resample="none", channels=4) for c in (1, 2)),
+    )
+    head = replace(base.heads[0], node="X[0,3]")
+    shared = replace(base, nodes=(first, below, one, other, last), heads=(head,))
+    apart = replace(
+        base,
+        nodes=(first, below, twin, one, replace(other, inputs=(replace(side, source=twin.name),)), last),
+        heads=(head,),
+    )
+    assert shared.hash != apart.hash
+
+
+def test_an_integer_is_no_other_network_than_its_float():
+    hashes = {build_graph(reference("unet", width=4, dropout=dropout)).hash for dropout in (0, 0.0)}
+    assert len(hashes) == 1
+
+
 def test_values_that_change_no_edge_give_the_same_hash():
     first, second = (build_graph(reference("unet3+", width=8, up=up)) for up in ("transposed", "nearest"))
     assert first.hash == second.hash, "full-scale edges lead up by bilinear interpolation, whatever `up` says"
 
 
 def test_the_hash_is_the_same_in_every_process():
-    assert build_graph(reference("unet", width=8, depth=2)).hash == "62aec42b587c1cac"
+    assert build_graph(reference("unet", width=8, depth=2)).hash == "56625145fbe63dc6"
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,63 @@ def test_the_plain_unet_is_the_wiring_of_the_paper():
     torch.testing.assert_close(next_conv(fifth), net(x))
 
 
+def test_the_dense_unet_is_the_wiring_of_the_paper():
+    """X[0,2] = H([X[0,0], X[0,1], U(X[1,1])]), and so on (arXiv 1912.05074, equation 1)."""
+    net = network("unet++", depth=2).eval()
+
+    def node(name, *inputs):
+        return net.nodes[module_name(name)].block(torch.cat(inputs, 1))
+
+    def up(name, source, x):
+        edge = net.nodes[module_name(name)].edges[module_name(source)].up
+        return torch.nn.functional.conv_transpose2d(x, edge.weight, edge.bias, 2)
+
+    pool = torch.nn.functional.max_pool2d
+    x = torch.randn(1, 1, 16, 24)
+    x00 = node("X[0,0]", x)
+    x10 = node("X[1,0]", pool(x00, 2))
+    x20 = node("X[2,0]", pool(x10, 2))
+    x01 = node("X[0,1]", x00, up("X[0,1]", "X[1,0]", x10))
+    x11 = node("X[1,1]", x10, up("X[1,1]", "X[2,0]", x20))
+    x02 = node("X[0,2]", x00, x01, up("X[0,2]", "X[1,1]", x11))
+    expected = [net.heads[module_name(name)](y) for name, y in (("X[0,1]", x01), ("X[0,2]", x02))]
+    torch.testing.assert_close(net.outputs(x).heads, expected)
+
+
+def test_the_full_scale_unet_is_the_wiring_of_the_paper():
+    """Every edge resamples first and is projected then; five (here three) edges a decoder node (arXiv 2004.08790)."""
+    net = network("unet3+", depth=2, width=8, channels=4).eval()
+
+    def block(name, x):
+        return net.nodes[module_name(name)].block(x)
+
+    def project(name, source, x):
+        return net.nodes[module_name(name)].edges[module_name(source)].projection(x)
+
+    def up(x, factor):
+        return torch.nn.functional.interpolate(x, scale_factor=factor, mode="bilinear")
+
+    pool = torch.nn.functional.max_pool2d
+    x = torch.randn(1, 1, 16, 24)
+    e0 = block("X[0,0]", x)
+    e1 = block("X[1,0]", pool(e0, 2))
+    e2 = block("X[2,0]", pool(e1, 2))
+    d1 = [
+        project("X[1,1]", "X[0,0]", pool(e0, 2)),
+        project("X[1,1]", "X[1,0]", e1),
+        project("X[1,1]", "X[2,0]", up(e2, 2)),
+    ]
+    d1 = block("X[1,1]", torch.cat(d1, 1))
+    assert d1.shape[1] == 3 * 4
+    d0 = [
+        project("X[0,2]", "X[0,0]", e0),
+        project("X[0,2]", "X[1,1]", up(d1, 2)),
+        project("X[0,2]", "X[2,0]", up(e2, 4)),
+    ]
+    d0 = block("X[0,2]", torch.cat(d0, 1))
+    torch.testing.assert_close(net(x), net.heads[module_name("X[0,2]")](d0))
+
+
 def test_a_residual_block_leaves_its_input_alone_and_adds_it():
     net = network("unet", depth=1, encoder="residual", norm=None, width=8, growth=1.0)
     block = net.nodes[module_name("X[1,0]")].block

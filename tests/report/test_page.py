@@ -11,7 +11,7 @@ from unetsearch.report.images import agreement, class_colours, shown_dice
 from unetsearch.report.page import render_page
 from unetsearch.report.tables import front_rows, trial_rows
 from unetsearch.report.views import curves, depth_rows, hypervolume_over_time, network_points
-from unetsearch.report.words import amount, duration, topology
+from unetsearch.report.words import amount, duration, topology, training
 from unetsearch.report.write import write_report
 
 OBJECTIVES = ("dice", "params")
@@ -178,3 +178,8 @@ def test_durations(seconds, words):
 def test_networks_in_words(make):
     deep = make(0, name="unet3+", depth=1, deep_supervision=True, encoder="residual").architecture
     assert topology(deep) == "depth 1, full-scale skips of 8 (deep supervision), residual encoder, 8-16"
+    unusual = make(0, norm="group", up="bilinear", dropout=0.1, depth=1).architecture
+    assert topology(unusual) == "depth 1, plain skips, plain encoder, 8-16, norm group, up bilinear, dropout 0.1"
+    assert training({"depth": 3, "training.learning_rate": 0.0041234, "training.loss": "dice"}) == (
+        "learning_rate 0.00412, loss dice"
+    )

@@ -10,6 +10,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from unetsearch.errors import WorkFailedError
 from unetsearch.graph.build import build_graph
 from unetsearch.network.network import build_network
 from unetsearch.search.messages import Job, Setup
@@ -94,12 +95,27 @@ def test_a_process_ends_at_once_when_its_parent_does(data, job, tmp_path):
         parent.close()
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_a_process_that_dies_between_two_jobs_is_replaced(slot, job):
+    list(slot.train(job))
+    os.kill(slot._process.pid, signal.SIGKILL)
+    slot._process.wait()
+    assert len(list(slot.train(job))) == 2
+
+
 def test_a_process_that_cannot_start_says_what_it_printed(data, job):
     with (
         Slot(Setup(data, "nonsense", 1)) as slot,
-        pytest.raises(TrainingFailedError, match=r"ended with status 1: .*nonsense"),
+        pytest.raises(WorkFailedError, match=r"cannot start training: .* ended with status 1: .*nonsense"),
     ):
         list(slot.train(job))
+
+
+def test_no_file_of_the_working_folder_is_imported(data, job, tmp_path, monkeypatch):
+    (tmp_path / "queue.py").write_text("raise RuntimeError('a file of the user')")
+    monkeypatch.chdir(tmp_path)
+    with Slot(Setup(data, "cpu", 1)) as slot:
+        assert len(list(slot.train(job))) == 2
 
 
 def test_previews_come_back_with_the_predictions_of_the_trials_named(slot, job, runner, data):

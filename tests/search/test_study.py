@@ -4,10 +4,12 @@ from pathlib import Path
 import optuna
 import pytest
 
+from unetsearch.errors import WorkFailedError
 from unetsearch.search.events import Continued, Ended, Finished, Scored, Started
 from unetsearch.search.folder import create_folder
 from unetsearch.search.slots import TrainingFailedError
 from unetsearch.space.settings import Baseline, LimitSettings, SearchSettings
+from unetsearch.space.values import Choice, Option
 
 
 def states(records):
@@ -93,12 +95,15 @@ def test_points_over_a_limit_cost_no_training_and_no_trial(runner, space, fake_s
 
 
 def test_a_space_with_nothing_within_its_limits_ends(runner, space, endless, fake_slot):
-    for some in (space, endless):
+    for some, reason in (
+        (space, "every point of the space within the limits is trained"),
+        (endless, "2,000 random draws found no untrained point within the limits"),
+    ):
         slot = fake_slot()
         impossible = replace(some, name=f"{some.name}{len(some.training)}", limits=LimitSettings(params=10))
         events, _ = runner.run(impossible, slot)
         assert slot.jobs == []
-        assert events[-1] == Ended("every point of the space within the limits is trained")
+        assert events[-1] == Ended(reason)
 
 
 def test_a_failed_training_costs_one_trial_and_is_told_why(runner, endless, fake_slot, diverged):
@@ -110,6 +115,68 @@ def test_a_failed_training_costs_one_trial_and_is_told_why(runner, endless, fake
     assert not records[1].scored
     trial = runner.open(endless).search.trials[1]
     assert trial.state == optuna.trial.TrialState.FAIL
+
+
+def test_a_network_that_fails_again_is_not_tried_a_third_time(runner, space, fake_slot, diverged):
+    class Deep(fake_slot):
+        def train(self, job):
+            self.jobs.append(job)
+            if job.architecture.depth == 3:
+                raise diverged
+            yield from super().train(job)
+
+    for sampler in ("tpe", "random", "enumerate"):
+        searched = replace(space, search=SearchSettings(trials=30, sampler=sampler))
+        own = replace(runner, folder=create_folder(runner.folder.path / sampler))
+        own.run(searched, Deep())
+        events, records = own.run(searched, Deep())
+        failed = [record.hash for record in records if record.state == "failed"]
+        assert len(set(failed)) == 3, "three networks have depth 3"
+        assert all(failed.count(hash_) <= 2 for hash_ in failed)
+        assert "trained" in events[-1].reason
+        learnt = [record for record in records if record.reason == "failed 2 times: the loss was nan"]
+        assert all(record.state == "infeasible" for record in learnt)
+
+
+def test_failures_in_a_row_end_a_run(runner, endless, fake_slot, diverged):
+    slot = fake_slot(fail=dict.fromkeys(range(1, 100), diverged))
+    events, records = runner.run(endless, slot, trials=50)
+    assert states(records) == ["failed"] * 5
+    assert events[-1] == Ended("5 trainings in a row failed, the last one: the loss was nan")
+
+
+def test_a_baseline_that_failed_is_tried_again(runner, space, fake_slot, diverged):
+    based = replace(space, baselines=(Baseline(name="unet", values={"depth": 2}),))
+    runner.run(based, fake_slot(fail={1: diverged}), trials=1)
+    _, records = runner.run(based, trials=1)
+    assert [record.state for record in records if record.baseline] == ["failed", "complete"]
+
+
+def test_a_trainer_that_cannot_start_leaves_the_trial_to_be_put_back(runner, endless, fake_slot):
+    class Broken(fake_slot):
+        def warm_up(self):
+            raise WorkFailedError("cannot start training")
+
+    with pytest.raises(WorkFailedError):
+        runner.run(endless, Broken())
+    events, records = runner.run(endless)
+    assert events[0] == Continued(finished=0, interrupted=1)
+    assert states(records) == ["complete"] * 5
+
+
+def test_a_list_is_walked_to_its_end_whatever_is_over_its_limits(runner, space, fake_slot):
+    wide = Choice(tuple(Option(4 * width) for width in range(30, 0, -1)))
+    large = replace(
+        space,
+        architecture={**space.architecture, "width": wide},
+        limits=LimitSettings(params=1700),
+        search=SearchSettings(trials=10, sampler="enumerate"),
+    )
+    slot = fake_slot()
+    events, records = runner.run(large, slot)
+    assert len(records) > 100
+    assert {job.architecture.channels for job in slot.jobs} == {(4, 8)}
+    assert events[-1] == Ended("every point of the space within the limits is trained")
 
 
 def test_out_of_memory_is_infeasible_so_that_the_sampler_learns_it(runner, endless, fake_slot):
@@ -213,3 +280,6 @@ def test_models_of_trials_that_left_the_front_are_removed(runner, endless, fake_
     }
     assert kept == front
     assert len(front) < 12
+    (runner.folder.model("#99") / "sub").mkdir(parents=True)  # what a kill between training and record leaves
+    runner.run(endless, trials=12)
+    assert {path.name for path in (runner.folder.path / "models").iterdir()} == front

@@ -1,10 +1,12 @@
+from time import perf_counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unetsearch.statistics.front import hypervolume, non_dominated
+from unetsearch.statistics.front import hypervolume_growth, non_dominated
 
 populations = st.integers(1, 3).flatmap(
     lambda m: st.integers(0, 12).flatmap(lambda n: arrays(np.float64, (n, m), elements=st.integers(0, 4).map(float)))
@@ -32,18 +34,28 @@ def test_the_front_by_hand():
 
 
 def test_the_hypervolume_by_hand():
-    losses = np.array([[0.2, 0.6], [0.5, 0.3], [0.6, 0.6], [2.0, 0.0]])
-    assert hypervolume(losses, np.ones(2)) == pytest.approx(0.8 * 0.4 + 0.5 * 0.3)
-    assert hypervolume(np.array([[0.5, 0.5, 0.5], [0.0, 0.9, 0.9]]), np.ones(3)) == pytest.approx(0.125 + 0.01 - 0.005)
-    assert hypervolume(np.empty((0, 2)), np.ones(2)) == 0
-    assert hypervolume(np.array([[1.0, 0.0]]), np.ones(2)) == 0
+    losses = np.array([[0.2, 0.6], [0.5, 0.3], [0.6, 0.6], [2.0, 0.0], [0.2, 0.5]])
+    volumes = [0.8 * 0.4, 0.8 * 0.4 + 0.5 * 0.3, 0.47, 0.47, 0.47 + 0.3 * 0.1]
+    assert hypervolume_growth(losses, (1, 1)) == pytest.approx(volumes)
+    assert hypervolume_growth(np.empty((0, 2)), (1, 1)) == []
+    assert hypervolume_growth(np.array([[1.0, 0.0]]), (1, 1)) == [0]
 
 
-@given(populations)
+@given(st.integers(1, 12).flatmap(lambda n: arrays(np.float64, (n, 2), elements=st.integers(0, 5).map(float))))
 @settings(deadline=None)
 def test_the_hypervolume_counts_the_cells_of_a_grid(losses):
     """On whole numbers the dominated volume is the number of unit cells that some point is not above."""
-    m = losses.shape[1]
-    cells = np.stack(np.meshgrid(*[np.arange(5)] * m, indexing="ij"), -1).reshape(-1, m)
-    dominated = sum(any((point <= cell).all() for point in losses) for cell in cells)
-    assert hypervolume(losses, np.full(m, 5.0)) == pytest.approx(dominated)
+    cells = np.stack(np.meshgrid(np.arange(5), np.arange(5), indexing="ij"), -1).reshape(-1, 2)
+    for count, volume in enumerate(hypervolume_growth(losses, (5, 5)), start=1):
+        assert volume == sum(any((point <= cell).all() for point in losses[:count]) for cell in cells)
+
+
+def test_ten_thousand_points_take_a_moment():
+    """All of them on the front, in the worst order for neither."""
+    random = np.random.default_rng(0)
+    x = random.permutation(10_000) / 10_000
+    losses = np.stack([x, 1 - x], 1)
+    started = perf_counter()
+    assert non_dominated(losses).all()
+    assert hypervolume_growth(losses, (1, 1))[-1] == pytest.approx(0.5, abs=1e-3)
+    assert perf_counter() - started < 2

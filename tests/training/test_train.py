@@ -96,6 +96,19 @@ def test_a_loss_that_is_no_number_ends_the_training_with_its_reason():
     assert str(caught.value) == "the loss was nan by step 10 (learning rate 0.01): try a lower one"
 
 
+def test_weights_that_are_no_numbers_end_a_training_too(monkeypatch):
+    net = network()
+
+    def spoil(parameters, _):
+        for parameter in parameters:
+            parameter.grad.fill_(float("inf"))
+
+    monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", spoil)
+    with pytest.raises(DivergedError) as caught:
+        list(train(net, data(), replace(RECIPE, steps=1, evaluations=1), seed=0))
+    assert str(caught.value) == "the weights were not finite by step 1 (learning rate 0.01): try a lower one"
+
+
 def test_the_learning_rate_rises_stays_and_falls_to_nothing():
     recipe = Recipe(steps=100, warmup=0.1, decay=0.25)
     factors = [learning_rate_factor(step, recipe) for step in range(101)]
@@ -122,8 +135,9 @@ def test_predictions_keep_order_and_size_whatever_is_batched_together():
 
 
 def test_an_unknown_device_says_what_would_do():
-    with pytest.raises(UnetsearchError, match=r"^--device gpu: .*auto, cpu, cuda, cuda:1 or mps would be an answer$"):
+    with pytest.raises(UnetsearchError) as caught:
         find_device("gpu")
+    assert str(caught.value) == "--device gpu: no such device; expected auto, cpu, cuda, cuda:1 or mps"
     assert find_device("cpu").type == "cpu"
 
 
@@ -132,7 +146,7 @@ def test_an_unknown_device_says_what_would_do():
 def test_training_on_a_gpu():
     on_gpu = DeviceData(
         tuple(Pair(pair.image.cuda(), pair.mask.cuda()) for pair in data().train),
-        tuple(Pair(pair.image.cuda(), pair.mask.cuda()) for pair in data().validation),
+        tuple(Pair(pair.image.cuda(), pair.mask) for pair in data().validation),
         2,
     )
     scores = list(train(network().cuda(), on_gpu, RECIPE, seed=0))

@@ -112,7 +112,8 @@ class Graph:
             )
             digests[node.name] = _digest(node.channels, node.block, *edges)
         heads = [_digest(digests[head.node], head.kernel) for head in self.heads]
-        return _digest(self.out_channels, *sorted(heads[:-1]), heads[-1])[:16]
+        nodes = sorted(digests.values())  # all of them: two equal nodes are not one node that is read twice
+        return _digest(self.out_channels, *nodes, *sorted(heads[:-1]), heads[-1])[:16]
 
 
 def node_name(level: int, column: int) -> str:
@@ -129,6 +130,8 @@ def validate(graph: Graph) -> None:
             raise ArchitectureError(f"graph: node {node.name} appears twice")
         if not node.inputs:
             raise ArchitectureError(f"graph: node {node.name} has no input")
+        if len({edge.source for edge in node.inputs}) < len(node.inputs):
+            raise ArchitectureError(f"graph: node {node.name} reads one source twice")
         for edge in node.inputs:
             if edge.source not in level:
                 raise ArchitectureError(f"graph: node {node.name} reads {edge.source}, which no earlier node gives")

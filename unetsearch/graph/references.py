@@ -1,14 +1,13 @@
 """The published networks, as points of the space."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, cast, get_args
 
-from unetsearch.errors import ArchitectureError
+from unetsearch.errors import ArchitectureError, did_you_mean
 from unetsearch.space.architecture import Architecture
-from unetsearch.space.settings import Reference
-from unetsearch.space.space import ARCHITECTURE_DEFAULTS, make_architecture
+from unetsearch.space.settings import Baseline, Reference
+from unetsearch.space.space import ARCHITECTURE_DEFAULTS, SearchSpace, make_architecture
 
 REFERENCES: Mapping[Reference, Mapping[str, Any]] = MappingProxyType(
     {
@@ -34,16 +33,18 @@ def reference(name: str, *, in_channels: int = 1, out_channels: int = 1, **value
     """
     names = get_args(Reference)
     if name not in REFERENCES:
-        raise ArchitectureError(f"reference: expected one of {', '.join(names)}, got {name!r}{_closest(name, names)}")
+        hint = did_you_mean(name, names)
+        raise ArchitectureError(f"reference: expected one of {', '.join(names)}, got {name!r}{hint}")
     published = REFERENCES[cast(Reference, name)]
     for value in values:
         if value not in _NAMES or (value == "channels" and published["skip"] != "full_scale"):
-            raise ArchitectureError(f"reference {name}: it has no value {value!r}{_closest(value, _NAMES)}")
+            raise ArchitectureError(f"reference {name}: it has no value {value!r}{did_you_mean(value, _NAMES)}")
     if "norm" in values and values["norm"] is None:
         values["norm"] = "none"
     return make_architecture({**published, **values}, in_channels=in_channels, out_channels=out_channels)
 
 
-def _closest(name: str, names: tuple[str, ...]) -> str:
-    match = get_close_matches(name, names, n=1)
-    return f"; did you mean {match[0]!r}?" if match else ""
+def baseline_architecture(space: SearchSpace, baseline: Baseline) -> Architecture:
+    """A baseline of a space: the published network at the space's smallest width, with the values it is given."""
+    values: dict[str, Any] = {"width": space.min_width, **baseline.values}
+    return reference(baseline.name, in_channels=space.in_channels, out_channels=space.out_channels, **values)

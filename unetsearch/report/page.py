@@ -15,7 +15,6 @@ from unetsearch.report.views import (
     ReportData,
     curves,
     depth_rows,
-    distinct,
     hypervolume_over_time,
     network_points,
     summary,
@@ -160,7 +159,7 @@ def _drawings(report: ReportData) -> Iterator[str]:
 
 
 def _pictures(report: ReportData) -> Iterator[str]:
-    by_dice = sorted(distinct(report.records), key=lambda record: -record.final.dice)
+    by_dice = sorted((record for record in report.records if record.distinct), key=lambda record: -record.final.dice)
     names = [record.name for record in by_dice]
     shown = [shown for shown in report.previews if shown.predictions]
     if not shown:

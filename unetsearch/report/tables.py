@@ -20,7 +20,10 @@ def front_rows(
 
 
 def _row(record: TrialRecord, classes: Sequence[str]) -> dict[str, Any]:
-    architecture, recipe = record.architecture, record.recipe
+    architecture = record.architecture.to_dict()
+    del architecture["in_channels"], architecture["out_channels"]  # the same in every row
+    skip = architecture.pop("skip")
+    channels = "-".join(str(channels) for channels in architecture.pop("channels"))
     row: dict[str, Any] = {
         "trial": record.name.removeprefix("#"),
         "state": record.state,
@@ -29,22 +32,12 @@ def _row(record: TrialRecord, classes: Sequence[str]) -> dict[str, Any]:
         "params": record.params,
         "macs": record.macs,
         "activation_bytes": record.activation_bytes,
-        "depth": architecture.depth,
-        "skip": architecture.skip.rule,
-        "skip_channels": architecture.skip.channels,
-        "encoder": architecture.encoder,
-        "channels": "-".join(str(channels) for channels in architecture.channels),
-        "deep_supervision": architecture.deep_supervision,
-        "norm": architecture.norm,
-        "activation": architecture.activation,
-        "down": architecture.down,
-        "up": architecture.up,
-        "dropout": architecture.dropout,
-        "steps": recipe.steps,
-        "batch_size": recipe.batch_size,
-        "learning_rate": recipe.learning_rate,
-        "weight_decay": recipe.weight_decay,
-        "loss": recipe.loss,
+        "depth": record.architecture.depth,
+        "channels": channels,
+        "skip": skip["rule"],
+        "skip_channels": skip["channels"],
+        **architecture,
+        **record.recipe.to_dict(),
         "seconds": round(record.seconds, 2),
         "hash": record.hash,
         "repeat_of": record.repeat_of,

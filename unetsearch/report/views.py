@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import log10
 from statistics import median, quantiles
 
 import numpy as np
 
-from unetsearch.report.words import amount, topology
+from unetsearch.report.words import amount, topology, training
 from unetsearch.search.preview import Shown
 from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.space.settings import Objective
-from unetsearch.statistics.front import hypervolume
+from unetsearch.statistics.front import hypervolume_growth
 
 CLOSE = 0.01
 """Dice within which networks are called alike: about what a second seed moves a small network."""
@@ -85,14 +86,9 @@ class HypervolumePoint:
     value: float
 
 
-def distinct(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The networks that were trained, each once: repeats are left out."""
-    return [record for record in records if record.state == "complete" and record.scored]
-
-
 def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> tuple[NetworkPoint, ...]:
     """Every trained network once, baselines first, and whether no other beats it in every objective."""
-    trained = distinct(records)
+    trained = [record for record in records if record.distinct]
     front = {record.name for record in front_of(records, objectives)}
     return tuple(
         NetworkPoint(
@@ -106,7 +102,7 @@ def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objectiv
             depth=record.architecture.depth,
             skip=record.architecture.skip.rule,
             encoder=record.architecture.encoder,
-            words=topology(record.architecture),
+            words=", ".join(filter(None, (topology(record.architecture), training(record.values)))),
             seconds=record.seconds,
         )
         for record in trained
@@ -153,18 +149,19 @@ def hypervolume_over_time(records: Sequence[TrialRecord]) -> tuple[HypervolumePo
 
     Parameters are scaled to the range of those trained; the reference is (1, 1), so that 1 is the most there can be.
     """
-    trained = sorted(distinct(records), key=lambda record: record.finished)
+    ordered = sorted(records, key=lambda record: record.finished)
+    spent = list(accumulate(record.seconds for record in ordered))  # by failed trainings too
+    trained = [(record, seconds) for record, seconds in zip(ordered, spent, strict=True) if record.distinct]
     if not trained:
         return ()
-    sizes = [log10(record.params) for record in trained]
+    sizes = [log10(record.params) for record, _ in trained]
     low, span = min(sizes), max(max(sizes) - min(sizes), 1e-9)
-    losses = np.array([[1 - r.final.dice, (size - low) / span] for r, size in zip(trained, sizes, strict=True)])
-    seconds, points = 0.0, []
-    for count, record in enumerate(trained, start=1):
-        seconds += record.seconds
-        value = hypervolume(losses[:count], np.ones(2))
-        points.append(HypervolumePoint(trials=count, seconds=seconds, value=value))
-    return tuple(points)
+    losses = [(1 - record.final.dice, (size - low) / span) for (record, _), size in zip(trained, sizes, strict=True)]
+    volumes = hypervolume_growth(np.array(losses), (1.0, 1.0))
+    return tuple(
+        HypervolumePoint(trials=count, seconds=seconds, value=value)
+        for count, ((_, seconds), value) in enumerate(zip(trained, volumes, strict=True), start=1)
+    )
 
 
 def summary(records: Sequence[TrialRecord], points: Sequence[NetworkPoint]) -> tuple[str, ...]:

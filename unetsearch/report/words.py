@@ -1,6 +1,13 @@
 """Numbers and networks in the words of a person."""
 
+from collections.abc import Mapping
+
 from unetsearch.space.architecture import Architecture
+from unetsearch.space.space import ARCHITECTURE_DEFAULTS
+from unetsearch.space.values import Scalar
+
+_SELDOM = ("norm", "activation", "down", "up", "dropout")
+"""Values that are told where they are not as usual."""
 
 _NAMES = {"full_scale": "full-scale"}
 
@@ -27,7 +34,7 @@ def duration(seconds: float) -> str:
 
 
 def topology(architecture: Architecture) -> str:
-    """`depth 4, dense skips (deep supervision), residual encoder, 8-16-32-64-128`."""
+    """`depth 4, dense skips (deep supervision), residual encoder, 8-16-32-64-128`, and what is not as usual."""
     rule = _NAMES.get(architecture.skip.rule, architecture.skip.rule)
     skips = f"{rule} skips"
     if architecture.skip.channels is not None:
@@ -35,4 +42,14 @@ def topology(architecture: Architecture) -> str:
     if architecture.deep_supervision:
         skips += " (deep supervision)"
     channels = "-".join(str(channels) for channels in architecture.channels)
-    return f"depth {architecture.depth}, {skips}, {architecture.encoder} encoder, {channels}"
+    values = {name: getattr(architecture, name) for name in _SELDOM}
+    unusual = [f"{name} {value}" for name, value in values.items() if value != ARCHITECTURE_DEFAULTS[name]]
+    return ", ".join([f"depth {architecture.depth}", skips, f"{architecture.encoder} encoder", channels, *unusual])
+
+
+def training(values: Mapping[str, Scalar]) -> str:
+    """`learning_rate 0.00412, loss dice`: what a search picked of a training, by the trial's values."""
+    picked = {name.rpartition(".")[2]: value for name, value in values.items() if name.startswith("training.")}
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in picked.items()
+    )

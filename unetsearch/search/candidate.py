@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 
 from unetsearch.graph.build import build_graph
@@ -16,7 +17,7 @@ from unetsearch.space.space import Point
 from unetsearch.space.values import Scalar
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """An architecture with its training. `hash`: equal for equal graphs trained alike, whatever led to them."""
 
@@ -24,7 +25,11 @@ class Candidate:
     recipe: Recipe
     graph: Graph
     hash: str
-    cost: Cost
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Of the graph; counted when it is asked for, without memory."""
+        return cost(self.graph)
 
     @classmethod
     def at(cls, point: Point) -> "Candidate":
@@ -33,11 +38,11 @@ class Candidate:
 
     @classmethod
     def of(cls, architecture: Architecture, recipe: Recipe) -> "Candidate":
-        """Builds the graph, hashes and counts it; nothing is trained and no memory is taken."""
+        """Builds the graph and hashes it; nothing is trained and no memory is taken."""
         graph = build_graph(architecture)
         training = json.dumps(recipe.to_dict(), sort_keys=True)
         digest = sha256(f"{graph.hash} {training}".encode()).hexdigest()[:16]
-        return cls(architecture, recipe, graph, digest, cost(graph))
+        return cls(architecture, recipe, graph, digest)
 
     def record(
         self,

@@ -2,10 +2,11 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 
 from unetsearch.errors import StudyError
 
@@ -37,6 +38,14 @@ class StudyFolder:
     def model(self, name: str) -> Path:
         """The folder of a trial's weights, architecture and predictions; `name` as in TrialRecord.name."""
         return self.path / "models" / name.removeprefix("#")
+
+    def keep_models(self, names: Collection[str]) -> None:
+        """Removes every trial's folder but those of these names."""
+        kept = {self.model(name) for name in names}
+        models = self.path / "models"
+        for folder in models.iterdir() if models.is_dir() else ():
+            if folder not in kept:
+                rmtree(folder, ignore_errors=True)
 
     @property
     def exists(self) -> bool:

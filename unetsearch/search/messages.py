@@ -57,7 +57,8 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The training failed; `memory`: for lack of memory."""
+    """The training failed; `memory`: for lack of memory. `fatal`: the process ends itself after it."""
 
     reason: str
-    memory: bool
+    memory: bool = False
+    fatal: bool = False

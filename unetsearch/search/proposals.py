@@ -1,5 +1,6 @@
 """What to train next: points asked of the sampler, or the next of a space that is enumerated."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -19,11 +20,14 @@ from unetsearch.space.values import Choice, Range, Scalar
 STARTUP_TRIALS = 10
 """Random points before TPE models anything."""
 
-MAX_REPEATS = 50
+MAX_REPEATS = 10
 """So many repeated or infeasible points in a row, and an untrained one is drawn at random instead."""
 
+MAX_TRIES = 2
+"""So many failures of one network with one training, and it is not tried again."""
+
 MAX_DRAWS = 2000
-"""So many random draws without an untrained point within the limits, and the space counts as trained."""
+"""A larger space counts as trained after so many random draws without an untrained point within the limits."""
 
 
 LOOKED_AT = 1000
@@ -40,7 +44,12 @@ class Proposal:
 
 
 class Proposals:
-    """Asks for points until one is worth training. A space that the trials would cover is listed instead."""
+    """Asks for points until one is worth training. A space that the trials would cover is listed instead.
+
+    `exhausted`: why there are no more, once `next` gave no Proposal.
+    """
+
+    exhausted = "every point of the space within the limits is trained"
 
     def __init__(self, space: SearchSpace, studies: Studies) -> None:
         self.space = space
@@ -52,16 +61,22 @@ class Proposals:
 
         No proposal: every point within the limits is trained, or none that is not could be found.
         """
-        known = {record.hash: record for record in reversed(records) if record.state == "complete"}
+        known = _Known.of(records)
+        if self._listed is not None:
+            while self._queue_listed(known):
+                proposal = self._ask()
+                outcome = self._settled(proposal, known)
+                yield outcome or proposal
+                if outcome is None:
+                    return
+            return
         for _ in range(MAX_REPEATS):
-            if self._listed is not None and not self._queue_listed(records):
-                return
             proposal = self._ask()
             outcome = self._settled(proposal, known)
             yield outcome or proposal
             if outcome is None:
                 return
-        point = self._untrained({record.hash for record in records})
+        point = self._untrained(known)
         if point is not None:
             self.studies.search.enqueue_trial(dict(point.values))
             yield self._ask()
@@ -71,40 +86,74 @@ class Proposals:
         point = self.space.draw(_trial_pick(trial))
         return Proposal(trial, point, Candidate.at(point))
 
-    def _settled(self, proposal: Proposal, known: dict[str, TrialRecord]) -> Outcome | None:
+    def _settled(self, proposal: Proposal, known: "_Known") -> Outcome | None:
         """What can be told of a proposal without training it; None where it must be trained."""
         candidate = proposal.candidate
         excess = candidate.excess(self.space.limits)
         record = candidate.record(proposal.trial.number, values=dict(proposal.point.values), finished=time())
-        if first := known.get(candidate.hash):
+        if first := known.trained.get(candidate.hash):
             record = replace(record, state="repeat", repeat_of=first.name, curve=first.curve)
         elif over := [name for name, share in excess.items() if share > 0]:
             record = replace(record, state="infeasible", reason=f"over the limit of {' and '.join(over)}")
+        elif reason := known.hopeless.get(candidate.hash):
+            record = replace(record, state="infeasible", reason=f"failed {MAX_TRIES} times: {reason}")
+            excess |= {"failure": 1.0}
         else:
             return None
         return Outcome(proposal.trial, record, excess)
 
-    def _queue_listed(self, records: Sequence[TrialRecord]) -> bool:
-        """Queues the next point that has no record, behind what is queued already; False when there is none."""
+    def _queue_listed(self, known: "_Known") -> bool:
+        """Queues the next point that is not settled, behind what is queued already; False when there is none."""
         assert self._listed is not None
         if self.studies.search.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             return True
-        settled = {record.hash for record in records if record.baseline is None}
         for point in self._listed:
-            if Candidate.at(point).hash not in settled:
+            if Candidate.at(point).hash not in known.settled:
                 self.studies.search.enqueue_trial(dict(point.values))
                 return True
         return False
 
-    def _untrained(self, settled: set[str]) -> Point | None:
-        """A random point within the limits that has no record; None where none is found."""
-        random = Random(f"{self.space.search.seed} {len(settled)}")
-        for _ in range(MAX_DRAWS):
-            point = self.space.sample(random.randrange(2**32))
+    def _untrained(self, known: "_Known") -> Point | None:
+        """A random point within the limits that is not settled; None where none is found."""
+        random = Random(f"{self.space.search.seed} {len(known.settled)}")
+        if self.space.size is not None and self.space.size <= MAX_DRAWS:
+            points = iter(sorted(self.space.enumerate(), key=lambda _: random.random()))
+        else:
+            points = (self.space.sample(random.randrange(2**32)) for _ in range(MAX_DRAWS))
+            self.exhausted = f"{MAX_DRAWS:,} random draws found no untrained point within the limits"
+        for point in points:
             candidate = Candidate.at(point)
-            if candidate.within(self.space.limits) and candidate.hash not in settled:
+            if candidate.hash in known.settled or candidate.hash in known.trained or candidate.hash in known.hopeless:
+                continue
+            if candidate.within(self.space.limits):
                 return point
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the records say of points by their hashes.
+
+    `trained`: with their record. `hopeless`: failed too often, and why. `settled`: points of the space that have their
+    outcome (a baseline is no point of the space: the point that equals it is still to be told).
+    """
+
+    trained: dict[str, TrialRecord]
+    hopeless: dict[str, str]
+    settled: frozenset[str]
+
+    @classmethod
+    def of(cls, records: Sequence[TrialRecord]) -> "_Known":
+        failed = [record for record in records if record.state == "failed"]
+        tries = Counter(record.hash for record in failed)
+        hopeless = {record.hash: record.reason or "" for record in failed if tries[record.hash] >= MAX_TRIES}
+        return cls(
+            trained={record.hash: record for record in reversed(records) if record.state == "complete"},
+            hopeless=hopeless,
+            settled=frozenset(
+                record.hash for record in records if record.baseline is None and record.state != "failed"
+            ),
+        )
 
 
 def check_limits(space: SearchSpace) -> None:

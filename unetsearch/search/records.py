@@ -54,6 +54,11 @@ class TrialRecord:
         return self.state in ("complete", "repeat") and bool(self.curve)
 
     @property
+    def distinct(self) -> bool:
+        """Whether it has a score of its own: each network that was trained to the end is so once."""
+        return self.state == "complete" and bool(self.curve)
+
+    @property
     def trained(self) -> bool:
         """Whether it cost a training, and so counts against the totals (one that ran out of memory does too)."""
         return self.state in ("complete", "failed") or self.seconds > 0
@@ -94,7 +99,7 @@ class TrialRecord:
 
 def front_of(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:
     """The trained records that no other one beats in every objective, by rising parameters. Repeats are left out."""
-    scored = [record for record in records if record.state == "complete" and record.scored]
+    scored = [record for record in records if record.distinct]
     losses = np.array(
         [
             [-record.objective(name) if name in MAXIMISED else record.objective(name) for name in objectives]

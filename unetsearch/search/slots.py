@@ -1,15 +1,18 @@
 """A slot: one warm trainer process. A crash in it costs one training; the next one gets a new process."""
 
+import os
 import pickle
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
 from typing import IO, Any, Self
 
+from unetsearch.errors import WorkFailedError
 from unetsearch.search.messages import Done, Failed, Job, Ready, Setup
 from unetsearch.training.score import Score
 
@@ -26,7 +29,10 @@ class TrainingFailedError(RuntimeError):
 
 
 class Slot:
-    """Trains one job at a time in a process of its own, which is started by the first job and kept warm."""
+    """Trains one job at a time in a process of its own, which is started by the first job and kept warm.
+
+    A process that died is replaced by a new one for the next job.
+    """
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -43,7 +49,10 @@ class Slot:
         self.close()
 
     def train(self, job: Job) -> Iterator[Score]:
-        """Yields the job's scores as they come. Raises TrainingFailedError, also where the process dies."""
+        """Yields the job's scores as they come. Raises TrainingFailedError, also where the process dies.
+
+        Raises WorkFailedError where no process can be started.
+        """
         self.warm_up()
         self._say(job)
         while not isinstance(answer := self._next(), Done):
@@ -54,29 +63,33 @@ class Slot:
             yield answer
 
     def warm_up(self) -> None:
-        """Starts the process, if none is there, and waits until it has its data.
+        """Starts the process, if none is alive, and waits until it has its data.
 
-        Raises TrainingFailedError where it dies of that.
+        Raises WorkFailedError where it dies of that: no other training would fare better.
         """
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
         if self._process is None:
             self._start()
             if self._next() is None:
-                raise TrainingFailedError(self._death())
+                raise WorkFailedError(f"cannot start training: {self._death()}")
 
     def close(self) -> None:
         """Ends the process, in the middle of a training too."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout, self._log):
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout, self._log):
                 if stream is not None:
-                    stream.close()
-            self._process = None
+                    with suppress(OSError):  # what was left unsaid to a process that died
+                        stream.close()
 
     def _start(self) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- lives as long as the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "unetsearch.search.trainer"],
+            [sys.executable, "-P", "-m", "unetsearch.search.trainer"],  # -P: no file of the working folder is imported
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # it finds what this one found
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -119,5 +132,5 @@ def _forward(stream: IO[bytes], answers: SimpleQueue[Any]) -> None:
     try:
         while True:
             answers.put(pickle.load(stream))
-    except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+    except Exception:  # the end of the stream, or half a message of a process that died
         answers.put(None)

@@ -39,6 +39,12 @@ class Studies:
     search: optuna.Study
     baselines: optuna.Study
     objectives: tuple[Objective, ...]
+    storage: RDBStorage
+
+    def close(self) -> None:
+        """Lets go of the database's file, which Windows would not move or remove before."""
+        self.storage.remove_session()
+        self.storage.engine.dispose()
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -67,7 +73,7 @@ def begin_studies(
         storage = _storage(folder)
         # a sampler that draws nothing: baselines have no parameters
         baselines = begin(storage, _baselines(name), optuna.samplers.RandomSampler())
-        return Studies(begin(storage, name, sampler), baselines, tuple(objectives))
+        return Studies(begin(storage, name, sampler), baselines, tuple(objectives), storage)
 
 
 def read_studies(folder: StudyFolder, name: str, objectives: Sequence[Objective]) -> Studies:
@@ -83,7 +89,7 @@ def read_studies(folder: StudyFolder, name: str, objectives: Sequence[Objective]
             raise StudyError(
                 f"{folder.database}: holds no study {name!r}; was `name` changed in study.yaml? Put the old one back"
             ) from None
-        return Studies(search, baselines, tuple(objectives))
+        return Studies(search, baselines, tuple(objectives), storage)
 
 
 def _baselines(name: str) -> str:

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from time import perf_counter, time
-from typing import Any
 
 from optuna.trial import Trial
 
-from unetsearch.graph.references import reference
+from unetsearch.graph.references import baseline_architecture
 from unetsearch.search.candidate import Candidate
 from unetsearch.search.events import Continued, Ended, Event, Finished, Progress, Scored, Started
 from unetsearch.search.folder import StudyFolder
@@ -33,12 +32,13 @@ class Search:
         self.slot = slot
         self.folder = folder
         self.preview = preview
-        self.records = studies.records
+        self.records: list[TrialRecord] = []
 
     def run(self) -> Iterator[Event]:
         """Trains baselines and then candidates until the totals are reached, and tells what happens."""
         interrupted = recover(self.studies)
         self.records = self.studies.records
+        self._drop_models()
         if self.records or interrupted:
             yield Continued(finished=self.progress.trials, interrupted=interrupted)
         yield from self._baselines()
@@ -58,15 +58,11 @@ class Search:
 
     def _baselines(self) -> Iterator[Event]:
         """Trains the baselines that have no record yet; out of time, the rest waits for a longer run."""
-        known = {record.baseline for record in self.records}
+        known = {record.baseline for record in self.records if record.state != "failed"}
         for baseline in self.space.baselines:
             if baseline.name in known or self.progress.late:
                 continue
-            values: dict[str, Any] = {"width": self.space.min_width, **baseline.values}
-            architecture = reference(
-                baseline.name, in_channels=self.space.in_channels, out_channels=self.space.out_channels, **values
-            )
-            candidate = Candidate.of(architecture, self.space.recipe)
+            candidate = Candidate.of(baseline_architecture(self.space, baseline), self.space.recipe)
             trial = self.studies.baselines.ask()
             yield from self._train(trial, candidate, candidate.record(trial.number, baseline=baseline.name))
 
@@ -80,7 +76,7 @@ class Search:
                 else:
                     yield self._settle(proposed)
             if proposal is None:
-                reason = "every point of the space within the limits is trained"
+                reason = proposals.exhausted
                 break
             candidate, trial = proposal.candidate, proposal.trial
             yield from self._train(trial, candidate, candidate.record(trial.number, values=dict(proposal.point.values)))
@@ -121,16 +117,13 @@ class Search:
     def _settle(self, outcome: Outcome) -> Finished:
         finish(self.studies, outcome)
         self.records.append(outcome.record)
-        self._drop_models()
+        if outcome.record.trained:
+            self._drop_models()
         return Finished(outcome.record, self.progress)
 
     def _drop_models(self) -> None:
-        """Removes the models of trials that left the front, so that a long study does not fill the disk."""
+        """Removes the models of trials that left the front or were never recorded: a long study fills no disk."""
         trials = [record for record in self.records if record.baseline is None]
         kept = {record.name for record in front_of(trials, self.space.objectives)}
-        for record in trials:
-            folder = self.folder.model(record.name)
-            if record.name not in kept and folder.is_dir():
-                for file in folder.iterdir():
-                    file.unlink()
-                folder.rmdir()
+        kept |= {record.name for record in self.records if record.baseline}
+        self.folder.keep_models(kept)

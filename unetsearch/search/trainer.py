@@ -29,6 +29,9 @@ from unetsearch.training.inference import predict
 from unetsearch.training.score import Score
 from unetsearch.training.train import DivergedError, train
 
+NO_MEMORY = ("can't allocate memory", "out of memory")
+"""What torch says on a processor and on MPS."""
+
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answers each Job with its scores and then Done or Failed, until the requests end: then the process ends too."""
@@ -44,6 +47,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         for answer in _answers(job, setup, data):
             pickle.dump(answer, answers)
             answers.flush()
+            if isinstance(answer, Failed) and answer.fatal:
+                os._exit(1)
 
 
 def _listen(requests: BinaryIO, jobs: SimpleQueue[Job]) -> None:
@@ -63,12 +68,13 @@ def _answers(job: Job, setup: Setup, data: DeviceData) -> Iterator[Score | Done 
         _save(network, job, setup)
         yield Done()
     except DivergedError as error:
-        yield Failed(str(error), memory=False)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        yield Failed(f"out of memory: {_first_line(error)}", memory=True)
+        yield Failed(str(error))
     except Exception as error:  # whatever a network does to torch costs this trial and no other
-        memory = "can't allocate memory" in str(error)  # what torch says on a processor
-        yield Failed(f"{type(error).__name__}: {_first_line(error)}", memory=memory)
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in NO_MEMORY):
+            torch.cuda.empty_cache()
+            yield Failed(f"out of memory: {_first_line(error)}", memory=True)
+        else:  # after some errors a CUDA device answers nothing any more
+            yield Failed(f"{type(error).__name__}: {_first_line(error)}", fatal=setup.device.startswith("cuda"))
 
 
 def _save(network: Network, job: Job, setup: Setup) -> None:
@@ -76,7 +82,7 @@ def _save(network: Network, job: Job, setup: Setup) -> None:
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     images = [torch.from_numpy(normalised(setup.data.images[window.index])) for window in job.preview]
-    predictions = [label.cpu().numpy() for label in predict(network, [image.to(setup.device) for image in images])]
+    predictions = [label.numpy() for label in predict(network, [image.to(setup.device) for image in images])]
     shown: dict[str, Any] = {
         str(position): window.of(label)
         for position, (window, label) in enumerate(zip(job.preview, predictions, strict=True))

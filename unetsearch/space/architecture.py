@@ -1,10 +1,9 @@
 """One point of the space: an architecture, as plain data."""
 
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
-from unetsearch.errors import ArchitectureError
+from unetsearch.errors import ArchitectureError, did_you_mean
 
 Encoder = Literal["plain", "residual"]
 SkipRule = Literal["plain", "dense", "full_scale"]
@@ -77,7 +76,9 @@ class Architecture:
                 "norm group: needs channels that are multiples of 4 (groups of 4), "
                 f"got {self.channels} and {self.skip.channels} an edge"
             )
-        if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
+        _number("dropout", self.dropout)
+        object.__setattr__(self, "dropout", float(self.dropout))  # 0 and 0.0 are one network
+        if not 0 <= self.dropout < 1:
             raise ArchitectureError(f"dropout: expected at least 0 and below 1, got {self.dropout}")
 
     @property
@@ -104,8 +105,13 @@ class Architecture:
 def channels_by_level(width: int, growth: float, depth: int) -> tuple[int, ...]:
     """Channels of the levels 0..depth: width * growth^i, to the nearest multiple of 4 (ties go up).
 
-    Level 0 has `width` channels exactly.
+    Level 0 has `width` channels exactly. Raises ArchitectureError where one of the three is no number.
     """
+    _count("width", width)
+    _number("growth", growth)
+    _number("depth", depth)
+    if depth not in range(1, MAX_DEPTH + 1):
+        raise ArchitectureError(f"depth: expected 1 to {MAX_DEPTH}, got {depth}")
     return (width, *(max(4, 4 * int(width * growth**level / 4 + 0.5)) for level in range(1, depth + 1)))
 
 
@@ -114,8 +120,7 @@ def _known(kind: type, document: dict[str, Any], prefix: str) -> dict[str, Any]:
     known = {field.name: field for field in fields(kind)}
     for name in document:
         if name not in known:
-            match = get_close_matches(str(name), known, n=1)
-            hint = f"; did you mean {match[0]!r}?" if match else ""
+            hint = did_you_mean(str(name), known)
             raise ArchitectureError(f"{prefix}{name}: unknown key; expected one of {', '.join(known)}{hint}")
     for name, item in known.items():
         if name not in document and item.default is MISSING and item.default_factory is MISSING:
@@ -126,6 +131,11 @@ def _known(kind: type, document: dict[str, Any], prefix: str) -> dict[str, Any]:
 def _count(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_CHANNELS:
         raise ArchitectureError(f"{name}: expected a whole number from 1 to {MAX_CHANNELS:,}, got {value!r}")
+
+
+def _number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ArchitectureError(f"{name}: expected a number, got {value!r}")
 
 
 def _literal(name: str, value: object, kind: Any) -> None:

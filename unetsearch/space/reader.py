@@ -1,9 +1,9 @@
 """One section of the document against its fields: fixed values, choices, ranges, and every error in words."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
+from unetsearch.errors import did_you_mean
 from unetsearch.space.fields import ARCHITECTURE, DATA, LIMITS, SEARCH, SPLIT, TRAINING, Field, Kind, Name, Number
 from unetsearch.space.marks import Marked, Switch
 from unetsearch.space.values import Choice, Option, Range, Scalar, Value, fixed
@@ -25,7 +25,7 @@ class Reader:
         """Notes that something else was expected, with the closest name."""
         hint = ""
         if isinstance(at.value, str) and names:
-            hint = closest(at.value, names)
+            hint = did_you_mean(at.value, names)
         elif isinstance(at.value, Switch) and expected != "true or false":
             hint = "; quote it if it is a text"
         self.problem(at, path, f"expected {expected}, got {at.words}{hint}")
@@ -41,7 +41,7 @@ class Reader:
         for key, value in at.value.items():
             if key not in names:
                 inner = f"{path}.{key}" if path else key
-                hint = closest(key, names) or (homes(key) if not path else "")
+                hint = did_you_mean(key, names) or (homes(key) if not path else "")
                 self.problem(value, inner, f"unknown key; expected one of {', '.join(names)}{hint}")
         return {key: value for key, value in at.value.items() if key in names}
 
@@ -112,12 +112,16 @@ class Reader:
             name = Marked(key, at.where)
         if not self.fits(name, path, field.kind):
             return Option(field.default)
-        assert not isinstance(name.value, list | dict)
+        picked = name.value
+        assert not isinstance(picked, list | dict)
+        if isinstance(field.kind, Number) and not field.kind.integer:
+            assert isinstance(picked, int | float)
+            picked = float(picked)  # 0 and 0.0 are one value
         if inner is not None and not field.options:
             self.problem(at, path, f"expected {field.kind.expected} alone, got a mapping")
             inner = None
-        own = field.options.get(str(name.value), {})
-        return Option(name.value, self.searched(inner, f"{path}.{name.value}", own))
+        own = field.options.get(str(picked), {})
+        return Option(picked, self.searched(inner, f"{path}.{name.value}", own))
 
     def _range(self, at: Marked, keys: dict[str, Marked], path: str, kind: Kind) -> Value:
         """`{low, high, step, log}` of a number; something valid comes back also where a problem is noted."""
@@ -158,12 +162,6 @@ class Reader:
         if not isinstance(keys["log"].value, bool):
             self.expect(keys["log"], f"{path}.log", "true or false")
         return keys["log"].value is True
-
-
-def closest(name: str, names: Sequence[str]) -> str:
-    """`; did you mean 'dense'?`, or nothing where no name is close."""
-    matches = get_close_matches(name, names, n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 def homes(key: str) -> str:

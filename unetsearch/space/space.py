@@ -136,11 +136,13 @@ def make_architecture(values: Mapping[str, Any], *, in_channels: int, out_channe
     depth, width, growth = (values.pop(name) for name in ("depth", "width", "growth"))
     rule = values.pop("skip", "plain")
     skip_channels = values.pop("channels", None)
+    if rule == "full_scale" and skip_channels is None:
+        skip_channels = width
     return Architecture(
         in_channels=in_channels,
         out_channels=out_channels,
         channels=channels_by_level(width, growth, depth),
-        skip=Skip(rule=rule, channels=(skip_channels or width) if rule == "full_scale" else None),
+        skip=Skip(rule=rule, channels=skip_channels),
         **values,
     )
 

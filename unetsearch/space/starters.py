@@ -1,9 +1,8 @@
 """The search spaces that come with unetsearch."""
 
-from difflib import get_close_matches
 from pathlib import Path
 
-from unetsearch.errors import SpaceError
+from unetsearch.errors import SpaceError, did_you_mean
 
 _PACKAGE = Path(__file__).parents[1]
 FOLDERS = (_PACKAGE / "search_spaces", _PACKAGE.parent / "search_spaces")
@@ -27,6 +26,5 @@ def find_space(name: str) -> Path:
     shipped = starters()
     if name.removesuffix(".yaml") in shipped:
         return shipped[name.removesuffix(".yaml")]
-    matches = get_close_matches(path.stem, shipped, n=1)
-    hint = f"; did you mean {matches[0]!r}?" if matches else ""
+    hint = did_you_mean(path.stem, shipped)
     raise SpaceError([f"{name}: no such file, and no space of that name; there are {', '.join(shipped)}{hint}"])

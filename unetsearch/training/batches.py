@@ -18,7 +18,7 @@ MIN_DEVIATION = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One image (C, H, W), float32, normalised, and its mask (H, W), uint8, on the device."""
+    """One image (C, H, W), float32, normalised, and its mask (H, W), uint8."""
 
     image: Tensor
     mask: Tensor
@@ -26,7 +26,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class DeviceData:
-    """The training and validation images of a data set on a device, and how many classes they have."""
+    """The training and validation images of a data set on a device, and how many classes they have.
+
+    The masks of the validation images are on the processor.
+    """
 
     train: tuple[Pair, ...]
     validation: tuple[Pair, ...]
@@ -34,18 +37,23 @@ class DeviceData:
 
 
 def on_device(data: SegmentationData, device: torch.device) -> DeviceData:
-    """Normalises the training and validation images, each by itself, and moves them. Test images stay behind."""
+    """Normalises the training and validation images, each by itself, and moves them. Test images stay behind.
 
-    def pairs(indices: Sequence[int]) -> tuple[Pair, ...]:
+    So do the masks of the validation images: scores are counted on the processor (in double precision, which MPS has
+    not).
+    """
+
+    def pairs(indices: Sequence[int], masks: torch.device) -> tuple[Pair, ...]:
         return tuple(
             Pair(
                 torch.from_numpy(normalised(data.images[index])).to(device),
-                torch.from_numpy(data.masks[index]).to(device),
+                torch.from_numpy(data.masks[index]).to(masks),
             )
             for index in indices
         )
 
-    return DeviceData(pairs(data.split.train), pairs(data.split.validation), len(data.classes))
+    validation = pairs(data.split.validation, torch.device("cpu"))
+    return DeviceData(pairs(data.split.train, device), validation, len(data.classes))
 
 
 def normalised(image: NDArray[Any]) -> NDArray[np.float32]:

@@ -32,6 +32,11 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, torch.bfloat16) if has_bfloat16(device) else nullcontext()
 
 
+def memory_format(device: torch.device) -> torch.memory_format:
+    """Channels last where convolutions are faster so; on MPS some backward passes fail with it."""
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device has instructions for bfloat16 (an emulation would be slower than float32)."""
     if device.type == "cuda":

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unetsearch.training.batches import Pair
-from unetsearch.training.device import autocast
+from unetsearch.training.device import autocast, memory_format
 from unetsearch.training.metrics import Overlap, image_scores, mean_overlap
 
 PIXELS_A_BATCH = 2**18
@@ -20,7 +20,10 @@ def labels(logits: Tensor) -> Tensor:
 
 
 def predict(network: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
-    """The label map (H, W) of each normalised image (C, H, W), any sizes, in their order. Sets evaluation mode."""
+    """The label map (H, W) of each normalised image (C, H, W), any sizes, in their order, on the processor.
+
+    Sets evaluation mode.
+    """
     network.eval()
     predictions: list[Tensor] = []
     with torch.inference_mode():
@@ -28,14 +31,15 @@ def predict(network: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
             group = list(alike)
             count = max(1, PIXELS_A_BATCH // group[0][0].numel())
             for start in range(0, len(group), count):
-                batch = torch.stack(group[start : start + count]).contiguous(memory_format=torch.channels_last)
+                batch = torch.stack(group[start : start + count])
+                batch = batch.contiguous(memory_format=memory_format(batch.device))
                 with autocast(batch.device):
-                    predictions += labels(network(batch))
+                    predictions += labels(network(batch)).cpu()
     return predictions
 
 
 def evaluate(network: nn.Module, pairs: Sequence[Pair], classes: int) -> Overlap:
-    """Dice and IoU on whole images, by class. Sets evaluation mode."""
+    """Dice and IoU on whole images, by class; masks are on the processor. Sets evaluation mode."""
     predictions = predict(network, [pair.image for pair in pairs])
     return mean_overlap(
         [image_scores(prediction, pair.mask, classes) for prediction, pair in zip(predictions, pairs, strict=True)]

@@ -6,12 +6,13 @@ from math import isfinite
 from time import perf_counter
 
 import torch
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unetsearch.network.network import Network
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.batches import DeviceData, batches
-from unetsearch.training.device import autocast
+from unetsearch.training.device import autocast, memory_format
 from unetsearch.training.inference import evaluate
 from unetsearch.training.losses import heads_loss
 from unetsearch.training.score import Score
@@ -32,7 +33,7 @@ def train(network: Network, data: DeviceData, recipe: Recipe, seed: int) -> Iter
     """
     started = perf_counter()
     device = data.train[0].image.device
-    network.to(memory_format=torch.channels_last)
+    network.to(memory_format=memory_format(device))
     average = get_ema_multi_avg_fn(recipe.averaging)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -43,7 +44,7 @@ def train(network: Network, data: DeviceData, recipe: Recipe, seed: int) -> Iter
     for step, (images, masks) in enumerate(islice(batches(data.train, recipe, seed), recipe.steps), start=1):
         network.train()
         with autocast(device):
-            heads = network.outputs(images.contiguous(memory_format=torch.channels_last)).heads
+            heads = network.outputs(images.contiguous(memory_format=memory_format(device))).heads
         loss = heads_loss(recipe.loss, heads, masks)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -54,10 +55,10 @@ def train(network: Network, data: DeviceData, recipe: Recipe, seed: int) -> Iter
         loss_sum, since = loss_sum + loss.detach(), since + 1  # a sum on the device: reading it would wait
         if step in evaluations:
             mean_loss = loss_sum.item() / since
-            if not isfinite(mean_loss):
-                raise DivergedError(
-                    f"the loss was {mean_loss} by step {step} (learning rate {recipe.learning_rate:g}): try a lower one"
-                )
+            if not isfinite(mean_loss) or not _finite(averaged.module):
+                what = "the weights were not finite" if isfinite(mean_loss) else f"the loss was {mean_loss}"
+                advice = f"(learning rate {recipe.learning_rate:g}): try a lower one"
+                raise DivergedError(f"{what} by step {step} {advice}")
             overlap = evaluate(averaged.module, data.validation, data.classes)
             if step == recipe.steps:
                 network.load_state_dict(averaged.module.state_dict())
@@ -71,6 +72,10 @@ def train(network: Network, data: DeviceData, recipe: Recipe, seed: int) -> Iter
                 seconds=perf_counter() - started,
             )
             loss_sum, since = torch.zeros((), device=device), 0
+
+
+def _finite(module: nn.Module) -> bool:
+    return bool(torch.stack([parameter.isfinite().all() for parameter in module.parameters()]).all())
 
 
 def learning_rate_factor(step: int, recipe: Recipe) -> float:
