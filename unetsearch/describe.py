@@ -110,7 +110,14 @@ def print_architecture(console: Console, architecture: Architecture, svg: Path |
         shape = f"{node.channels} x {height} x {width}"
         table.add_row(node.name, shape, block, amount(counted.params), amount(counted.macs), reads)
     table.add_section()
-    table.add_row("total", "", "", f"{total.params:,}", amount(total.macs), f"{len(graph.heads)} head(s)")
+    table.add_row(
+        "total",
+        "",
+        "",
+        f"{total.params:,}",
+        amount(total.macs),
+        f"{len(graph.heads)} head{'s' * (len(graph.heads) > 1)}",
+    )
     console.print(table, markup=False)
     if svg is not None:
         try:
