@@ -70,9 +70,17 @@ def test_a_pipe_gets_a_line_for_every_event():
     assert "\x1b" not in "".join(lines)
 
 
+def test_a_narrow_terminal_keeps_its_numbers_and_shortens_the_networks():
+    last = shown(terminal=True, width=80).rpartition("1 of 3 trials, 7 s of 1 min 00 s")[2].partition("The front")[0]
+    assert "│    #4 │ 0.8000 │ 0.7000 │ 29.5 k │ 400 M │  7 s │ depth 2," in last
+    assert all(len(line) <= 80 for line in last.splitlines())
+    assert last.count("│    #4 │") == 1
+    assert "…" in last
+
+
 def test_a_terminal_keeps_a_table_of_what_is_settled_without_repeats():
     last = shown(terminal=True).rpartition("1 of 3 trials, 7 s of 1 min 00 s")[2]
     assert "│    #4 │ 0.8000 │ 0.7000 │ 29.5 k │ 400 M │  7 s │ depth 2, plain skips" in last
     assert "│    #6 │      - │      - │" in last
-    assert "(the loss was nan)" in last
+    assert "failed: the loss was nan; depth 2" in last
     assert "#5" not in last

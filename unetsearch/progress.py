@@ -21,6 +21,9 @@ from unetsearch.space.space import SearchSpace
 ROWS = 12
 """At most so many settled trials stay in view in a terminal."""
 
+NUMBERS = 63
+"""Columns of a terminal that the numbers of a row take at most."""
+
 AROUND = 7
 """Lines of a terminal that the title, the frame and the progress take."""
 
@@ -126,7 +129,8 @@ class Display:
 
     def _render(self) -> Group:
         table = _table(self._status or "training the first network")
-        table.columns[-1].no_wrap = True  # a row is a line, so that all of them and the progress stay in view
+        network = table.columns[-1]  # in one line, so that every row and the progress stay in view
+        network.no_wrap, network.max_width = True, max(8, self.console.width - NUMBERS)
         for record in self._settled[-max(1, min(ROWS, self.console.height - AROUND)) :]:
             _add_row(table, record)
         return Group(table, self._training, self._bar)
@@ -157,12 +161,12 @@ def _table(title: str) -> Table:
 
 def _add_row(table: Table, record: TrialRecord) -> None:
     scores = (f"{record.final.dice:.4f}", f"{record.final.iou:.4f}") if record.scored else ("-", "-")
-    note = f" ({record.reason})" if record.reason else ""
+    note = f"{record.state}: {record.reason}; " if record.reason else ""
     table.add_row(
         record.name,
         *scores,
         amount(record.params),
         amount(record.macs),
         duration(record.seconds),
-        topology(record.architecture) + note,
+        note + topology(record.architecture),
     )
