@@ -76,7 +76,8 @@ class Search:
                 else:
                     yield self._settle(proposed)
             if proposal is None:
-                reason = proposals.exhausted
+                failed = self.progress.failed
+                reason = proposals.exhausted + (f"; {failed} of the trials failed" if failed else "")
                 break
             candidate, trial = proposal.candidate, proposal.trial
             yield from self._train(trial, candidate, candidate.record(trial.number, values=dict(proposal.point.values)))
