@@ -26,7 +26,7 @@ EVENTS = (
     Scored("#4", SCORE),
     Finished(DONE, PROGRESS),
     Finished(replace(DONE, number=5, state="repeat", repeat_of="#4"), PROGRESS),
-    Finished(replace(DONE, number=6, state="failed", curve=(), reason="the loss was nan"), PROGRESS),
+    Finished(replace(DONE, number=6, state="failed", curve=(), reason="the loss was nan [/x]"), PROGRESS),
     Ended("1 of 1 trials are trained"),
 )
 
@@ -66,7 +66,7 @@ def test_a_pipe_gets_a_line_for_every_event():
     status = "[1 of 3 trials, 7 s of 1 min 00 s]"
     assert f"    #4  Dice 0.8000, IoU 0.7000, 29.5 k parameters   {status}" in lines
     assert f"    #5  the same network as #4: Dice 0.8000, not trained again   {status}" in lines
-    assert f"    #6  failed: the loss was nan   {status}" in lines
+    assert f"    #6  failed: the loss was nan [/x]   {status}" in lines
     assert "\x1b" not in "".join(lines)
 
 
@@ -82,5 +82,5 @@ def test_a_terminal_keeps_a_table_of_what_is_settled_without_repeats():
     last = shown(terminal=True).rpartition("1 of 3 trials, 7 s of 1 min 00 s")[2]
     assert "│    #4 │ 0.8000 │ 0.7000 │ 29.5 k │ 400 M │  7 s │ depth 2, plain skips" in last
     assert "│    #6 │      - │      - │" in last
-    assert "failed: the loss was nan; depth 2" in last
+    assert "failed: the loss was nan [/x]; depth 2" in last
     assert "#5" not in last

@@ -168,5 +168,5 @@ def _add_row(table: Table, record: TrialRecord) -> None:
         amount(record.params),
         amount(record.macs),
         duration(record.seconds),
-        note + topology(record.architecture),
+        Text(note + topology(record.architecture)),  # a reason may hold brackets
     )

@@ -57,6 +57,8 @@ class Slot:
         self._say(job)
         while not isinstance(answer := self._next(), Done):
             if isinstance(answer, Failed):
+                if answer.fatal:
+                    self.close()  # it is ending itself: the next job must not reach it
                 raise TrainingFailedError(answer.reason, memory=answer.memory)
             if not isinstance(answer, Score):
                 raise TrainingFailedError(self._death())
@@ -89,7 +91,10 @@ class Slot:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- lives as long as the process
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "unetsearch.search.trainer"],  # -P: no file of the working folder is imported
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # it finds what this one found
+            env=os.environ
+            | {
+                "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry and isinstance(entry, str))
+            },  # it finds what this one found
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
