@@ -199,7 +199,7 @@ def test_shipped_spaces_are_found_by_name(here, call):
         ),
         (
             "architecture.skip=denze",
-            "--set architecture.skip=denze  architecture.skip: expected one of plain, dense, full_scale, got 'denze'; "
+            "--set architecture.skip=denze  architecture.skip: expected one of plain, dense, full_scale, free, got 'denze'; "
             "did you mean 'dense'?",
         ),
     ],

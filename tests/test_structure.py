@@ -13,6 +13,7 @@ PACKAGE = Path(unetsearch.__file__).parent
 
 EARLIER = {
     "errors": set(),
+    "files": set(),
     "space": {"errors"},
     "graph": {"errors", "space"},
     "network": {"errors", "space", "graph"},
@@ -23,6 +24,8 @@ EARLIER = {
     "report": {"errors", "space", "graph", "data", "training", "statistics", "search"},
     "api": {"errors", "space", "graph", "network", "data", "training", "statistics", "search", "report"},
 }
+for later in ("network", "search", "report", "api"):
+    EARLIER[later] |= {"files"}
 EARLIER |= {"describe": {*EARLIER["api"], "api"}, "progress": {*EARLIER["api"], "api"}}
 EARLIER |= {
     "cli": {*EARLIER["describe"], "describe", "progress"},
@@ -108,10 +111,12 @@ def test_the_public_names():
         "carry_weights",
         "cost",
         "front",
+        "load_model",
         "load_space",
         "prune",
         "reference",
         "run",
+        "save_model",
     ]
     for name in unetsearch.__all__:
         assert callable(getattr(unetsearch, name))

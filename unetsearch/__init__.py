@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unetsearch.api import front, load_space, run
+    from unetsearch.api import front, load_space, reference, run
     from unetsearch.errors import UnetsearchError
     from unetsearch.graph.build import build_graph, prune
-    from unetsearch.graph.references import reference
     from unetsearch.network.cost import cost
+    from unetsearch.network.files import load_model, save_model
     from unetsearch.network.network import build_network, carry_weights
 
 __version__ = "0.1.0"
@@ -23,10 +23,12 @@ _HOME = {
     "carry_weights": "unetsearch.network.network",
     "cost": "unetsearch.network.cost",
     "front": "unetsearch.api",
+    "load_model": "unetsearch.network.files",
     "load_space": "unetsearch.api",
     "prune": "unetsearch.graph.build",
-    "reference": "unetsearch.graph.references",
+    "reference": "unetsearch.api",
     "run": "unetsearch.api",
+    "save_model": "unetsearch.network.files",
 }
 
 __all__ = [
@@ -36,10 +38,12 @@ __all__ = [
     "carry_weights",
     "cost",
     "front",
+    "load_model",
     "load_space",
     "prune",
     "reference",
     "run",
+    "save_model",
 ]
 
 

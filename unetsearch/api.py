@@ -16,12 +16,16 @@ from unetsearch import __version__
 from unetsearch.data.checks import check_depth
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.data.load import CELLS, from_dataset, load_data
-from unetsearch.errors import SpaceError, StudyError
+from unetsearch.errors import ArchitectureError, SpaceError, StudyError
+from unetsearch.files import write_atomically
+from unetsearch.graph.references import baseline_architecture
+from unetsearch.graph.references import reference as find_reference
+from unetsearch.network.backbones import find_backbone
 from unetsearch.report.tables import front_rows
 from unetsearch.report.views import ReportData
 from unetsearch.report.write import write_report
 from unetsearch.search.events import Event
-from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned, write_atomically
+from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
 from unetsearch.search.messages import Setup
 from unetsearch.search.preview import load_previews, save_preview, windows
 from unetsearch.search.proposals import check_limits, make_sampler
@@ -29,6 +33,7 @@ from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.search.slots import Slot
 from unetsearch.search.storage import Studies, begin_studies, read_studies
 from unetsearch.search.study import Search
+from unetsearch.space.architecture import Architecture
 from unetsearch.space.document import load_space as read_space
 from unetsearch.space.document import search_settings
 from unetsearch.space.resolved import dump_space, dump_value, resolved
@@ -62,7 +67,19 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
 
     `overrides`: `a.b=value`, as `--set` takes them. Raises SpaceError with every problem found.
     """
-    return read_space(find_space(str(source)), overrides)
+    return _read_space(find_space(str(source)), overrides)
+
+
+def reference(name: str, *, in_channels: int = 1, out_channels: int = 1, **values: Any) -> Architecture:
+    """A published network as an architecture; any value can be overridden by its name.
+
+    `unet`, `unet-2015`, `unet-lecture`, `unet++`, `unet++-lecture`, `unet3+`, `resunet`, `mobile-unet`, `eff-unet`:
+    `unetsearch show NAME` tells paper, settings and departures. Values: depth, width, growth, encoder (a family or
+    `timm/<name>`), decoder, norm (None leaves it out), activation, down, up, dropout, dropout_at, bias, padding,
+    guidance, deep_supervision, combine; channels for unet3+; stem and pretrained for a backbone. Raises
+    ArchitectureError for an unknown name or a value that does not fit.
+    """
+    return find_reference(name, in_channels=in_channels, out_channels=out_channels, describe=find_backbone, **values)
 
 
 def run(
@@ -132,6 +149,20 @@ def read_study(study: str | Path) -> Study:
     space, studies = _reopen(folder)
     with closing(studies):
         return Study(folder.path, space, tuple(studies.records))
+
+
+def _read_space(path: Path, overrides: Sequence[str] = ()) -> SearchSpace:
+    """A space with its backbones looked up. Raises SpaceError, also for a baseline whose values do not fit together."""
+    space = read_space(path, overrides, find_backbone)
+    problems = []
+    for baseline in space.baselines:
+        try:
+            baseline_architecture(space, baseline)
+        except ArchitectureError as error:
+            problems.append(f"{path}  baselines.{baseline.name}: {error}")
+    if problems:
+        raise SpaceError(problems)
+    return space
 
 
 def _load(space: SearchSpace, data: Any) -> tuple[SegmentationData, SearchSpace]:
@@ -215,7 +246,7 @@ def _portable(space: SearchSpace, folder: StudyFolder) -> SearchSpace:
 
 def _reopen(folder: StudyFolder) -> tuple[SearchSpace, Studies]:
     """The space and the storage of a study's folder."""
-    space = read_space(folder.settings)
+    space = _read_space(folder.settings)
     studies = read_studies(folder, space.name, space.objectives)
     facts = studies.search.user_attrs[FACTS]
     return space.for_data(facts["in_channels"], facts["out_channels"]), studies

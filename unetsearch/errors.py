@@ -12,10 +12,10 @@ class WorkFailedError(Exception):
     """The input is right, but the work could not be done; the message says why. What was finished before is kept."""
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """`; did you mean 'dense'?`, or nothing where no name is close."""
-    matches = get_close_matches(name, list(names), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+def did_you_mean(name: str, names: Iterable[str], most: int = 1) -> str:
+    """`; did you mean 'dense'?`, with up to `most` close names, or nothing where no name is close."""
+    matches = get_close_matches(name, list(names), n=most)
+    return f"; did you mean {' or '.join(map(repr, matches))}?" if matches else ""
 
 
 class SpaceError(UnetsearchError):

@@ -109,7 +109,12 @@ def test_references_are_the_published_settings():
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("unett", {}, "reference: expected one of unet, unet++, unet3+, got 'unett'; did you mean 'unet'?"),
+        (
+            "unett",
+            {},
+            "reference: expected one of unet, unet-2015, unet-lecture, unet++, unet++-lecture, unet3+, resunet, "
+            "mobile-unet, eff-unet, got 'unett'; did you mean 'unet'?",
+        ),
         ("unet", {"witdh": 8}, "reference unet: it has no value 'witdh'; did you mean 'width'?"),
         ("unet", {"channels": 8}, "reference unet: it has no value 'channels'"),
         ("unet", {"depth": 9}, "depth: expected 1 to 7, got 9"),

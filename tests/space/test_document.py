@@ -50,9 +50,9 @@ search: {trials: 7, time: 1h30m}
     supervision = Choice((Option(True), Option(False)))
     assert space.architecture["skip"] == Choice(
         (
-            Option("plain", {"deep_supervision": fixed(False)}),
-            Option("dense", {"deep_supervision": supervision}),
-            Option("full_scale", {"deep_supervision": fixed(False), "channels": fixed(16)}),
+            Option("plain", {"deep_supervision": fixed(False), "combine": fixed("final")}),
+            Option("dense", {"deep_supervision": supervision, "combine": fixed("final")}),
+            Option("full_scale", {"deep_supervision": fixed(False), "combine": fixed("final"), "channels": fixed(16)}),
         )
     )
     assert space.training == {"learning_rate": Range(1e-3, 3e-2, log=True)}
@@ -78,9 +78,10 @@ search: {trials: 0}
     assert problems(text, ["training.crop=small"]) == [
         "x.yaml:1  name: expected letters, digits, dots, dashes and underscores, got 'a b'",
         "x.yaml:3  architecture.depth[2]: expected a whole number from 1 to 7, got 9",
-        "x.yaml:4  architecture.widht: unknown key; expected one of depth, width, growth, encoder, norm, activation, "
-        "down, up, dropout, skip; did you mean 'width'?",
-        "x.yaml:5  architecture.skip[1]: expected one of plain, dense, full_scale, got 'denze'; did you mean 'dense'?",
+        "x.yaml:4  architecture.widht: unknown key; expected one of depth, width, growth, encoder, decoder, norm, "
+        "activation, down, up, dropout, guidance, skip; did you mean 'width'?",
+        "x.yaml:5  architecture.skip[1]: expected one of plain, dense, full_scale, free, got 'denze'; "
+        "did you mean 'dense'?",
         "x.yaml:6  architecture.norm: expected one of batch, group, none, got 'no'; did you mean 'none'?",
         "x.yaml:8  training.evaluations: expected a whole number from 1 to 1000, got 9999999",
         "x.yaml:9  search.trials: expected a whole number of at least 1, got 0",
@@ -123,11 +124,12 @@ search: {trials: 0}
         ),
         (
             "architecture: {skip: {plain: {channels: 8}}}",
-            "x.yaml:1  architecture.skip.plain.channels: unknown key; expected one of deep_supervision",
+            "x.yaml:1  architecture.skip.plain.channels: unknown key; expected one of deep_supervision, combine",
         ),
         (
             "architecture: {encoder: {plain: {a: 1}}}",
-            "x.yaml:1  architecture.encoder: expected one of plain, residual alone, got a mapping",
+            "x.yaml:1  architecture.encoder: expected one of plain, residual, mobile, efficient, or timm/ with the name "
+            "of a backbone alone, got a mapping",
         ),
         (
             "architecture: {growth: {low: 2, high: 1}}",
@@ -139,7 +141,7 @@ search: {trials: 0}
         ),
         (
             "architecture: {up: {low: 1, high: 2}}",
-            "x.yaml:1  architecture.up: expected one of transposed, bilinear, nearest, or a list of those; "
+            "x.yaml:1  architecture.up: expected one of transposed, bilinear, bilinear_aligned, nearest, or a list of those; "
             "a range is for numbers",
         ),
         (
@@ -167,7 +169,8 @@ search: {trials: 0}
         ),
         (
             "baselines: [unet4]",
-            "x.yaml:1  baselines[0]: expected one of unet, unet++, unet3+, got 'unet4'; did you mean 'unet'?",
+            "x.yaml:1  baselines[0]: expected one of unet, unet-2015, unet-lecture, unet++, unet++-lecture, unet3+, "
+            "resunet, mobile-unet, eff-unet, got 'unet4'; did you mean 'unet'?",
         ),
         ("baselines: [unet, unet]", "x.yaml:1  baselines[1]: 'unet' is a baseline already; name each once"),
         (
@@ -305,9 +308,9 @@ def values(field):
         )
     if isinstance(kind, fields.Flag):
         return st.one_of(st.booleans(), st.just([True, False]))
-    assert isinstance(kind, fields.Name)
+    assert isinstance(kind, fields.Name | fields.EncoderName)
     option = st.sampled_from(kind.names)
-    if field.options:
+    if isinstance(kind, fields.Name) and field.options:
         option = option.flatmap(
             lambda name: st.one_of(st.just(name), section(field.options[name]).map(lambda own: {name: own}))
         )

@@ -1,36 +1,71 @@
 """From an architecture to its graph, and from a graph to the smaller one inside it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from unetsearch.errors import ArchitectureError
-from unetsearch.graph.graph import INPUT, Block, BlockKind, Convolution, Edge, Graph, Head, Node, Resample, node_name
-from unetsearch.graph.skips import SKIPS, Position, supervised
-from unetsearch.space.architecture import Architecture
+from unetsearch.graph.graph import (
+    INPUT,
+    Block,
+    BlockKind,
+    Convolution,
+    Edge,
+    Graph,
+    Head,
+    Node,
+    Resample,
+    Stage,
+)
+from unetsearch.graph.skips import lay, supervised
+from unetsearch.space.architecture import Architecture, Family
+from unetsearch.space.backbone import Backbone
+from unetsearch.space.skip import Position, node_name
+
+
+class Kinds(NamedTuple):
+    """What fills the encoder's node of level 0, which reads the image, and those below."""
+
+    image: BlockKind
+    below: BlockKind
+
+
+ENCODERS: Mapping[Family, Kinds] = {
+    "plain": Kinds("plain", "plain"),
+    "residual": Kinds("residual_stem", "residual"),
+    "mobile": Kinds("mobile_stem", "mobile"),
+    "efficient": Kinds("efficient_stem", "efficient"),
+}
 
 
 def build_graph(architecture: Architecture) -> Graph:
-    """The graph of an architecture: the encoder's nodes, then the decoder's by the skip rule, then the heads."""
-    nodes = [_encoder_node(architecture, level) for level in range(architecture.depth + 1)]
-    lay = SKIPS[architecture.skip.rule]
-    nodes += [_decoder_node(architecture, position, sources) for position, sources in lay(architecture.depth)]
-    heads = supervised(architecture.skip.rule, architecture.depth)
-    kernel = 3 if architecture.skip.rule == "full_scale" else 1
+    """The graph of an architecture: the encoder's nodes, then the decoder's by the skip rule, then the heads.
+
+    Raises ArchitectureError where free skips leave a node without an input or one that nothing uses.
+    """
+    depth, skip = architecture.depth, architecture.skip
+    nodes = _encoder(architecture)
+    channels = {node.name: node.channels for node in nodes}
+    for position, sources in lay(skip, depth, top=min(node.level for node in nodes)):
+        node = _decoder_node(architecture, position, {source: channels[node_name(*source)] for source in sources})
+        channels[node.name] = node.channels
+        nodes.append(node)
+    heads = supervised(skip, depth) if architecture.deep_supervision else [(0, depth)]
     return Graph(
         in_channels=architecture.in_channels,
         out_channels=architecture.out_channels,
         nodes=tuple(nodes),
-        heads=tuple(
-            Head(node=node_name(*position), kernel=kernel)
-            for position in (heads if architecture.deep_supervision else heads[-1:])
-        ),
+        heads=tuple(Head(node=node_name(*position), kernel=3 if skip.channels else 1) for position in heads),
+        combine=architecture.combine if len(heads) > 1 else "final",
+        guidance=node_name(depth, 0) if architecture.guidance else None,
     )
 
 
 def prune(graph: Graph, depth: int) -> Graph:
     """The network of `depth` nested in a deeply supervised dense graph (U-Net++'s pruned inference).
 
-    Keeps what X[0,depth] reads and the heads on it; nodes keep their names, so weights carry over by name. Raises
-    ArchitectureError where no head sits on X[0,depth].
+    Keeps what X[0,depth] reads and the heads on it; nodes keep their names, so weights carry over by name. Guidance
+    goes with the node it reads. Raises ArchitectureError where no head sits on X[0,depth].
     """
     final = node_name(0, depth)
     if final not in [head.node for head in graph.heads]:
@@ -43,10 +78,13 @@ def prune(graph: Graph, depth: int) -> Graph:
     for node in reversed(graph.nodes):
         if node.name in kept:
             kept |= {edge.source for edge in node.inputs}
+    heads = tuple(head for head in graph.heads if head.node in kept)
     return replace(
         graph,
         nodes=tuple(node for node in graph.nodes if node.name in kept),
-        heads=tuple(head for head in graph.heads if head.node in kept),
+        heads=heads,
+        combine=graph.combine if len(heads) > 1 else "final",
+        guidance=graph.guidance if graph.guidance in kept else None,
     )
 
 
@@ -56,43 +94,84 @@ def _convolution(architecture: Architecture, kernel: int = 3) -> Convolution:
         norm=architecture.norm,
         activation=architecture.activation,
         bias=architecture.bias or architecture.norm == "none",
+        padded=architecture.padding == "same",
     )
 
 
 def _block(architecture: Architecture, kind: BlockKind, repeats: int = 2) -> Block:
-    return Block(kind=kind, repeats=repeats, convolution=_convolution(architecture), dropout=architecture.dropout)
+    dropout = architecture.dropout if architecture.dropout_at == "blocks" else 0.0
+    return Block(kind=kind, repeats=repeats, convolution=_convolution(architecture), dropout=dropout)
 
 
-def _encoder_node(architecture: Architecture, level: int) -> Node:
+def _encoder(architecture: Architecture) -> list[Node]:
+    """The encoder's nodes from the image down. A backbone's first stage reads the image itself."""
+    backbone = architecture.encoder
+    if not isinstance(backbone, Backbone):
+        return [_encoder_node(architecture, ENCODERS[backbone], level) for level in range(architecture.depth + 1)]
+    stem = replace(architecture, down="max")  # what is around a backbone is plain
+    levels = range(backbone.first_level if architecture.stem == "plain" else 0)
+    nodes = [_encoder_node(stem, ENCODERS["plain"], level) for level in levels]
+    for index, level in enumerate(range(backbone.first_level, architecture.depth + 1)):
+        edge = Edge(source=INPUT, levels=-level, resample="stage", channels=architecture.in_channels)
+        if index:
+            above = node_name(level - 1, 0)
+            edge = Edge(source=above, levels=-1, resample="stage", channels=backbone.channels[index - 1])
+        stage = Stage(backbone=backbone, index=index)
+        nodes.append(Node(level=level, column=0, inputs=(edge,), channels=backbone.channels[index], block=stage))
+    return nodes
+
+
+def _encoder_node(architecture: Architecture, kinds: Kinds, level: int) -> Node:
     channels = architecture.channels
+    block = _block(architecture, kinds.below if level else kinds.image)
     if level == 0:
         edge = Edge(source=INPUT, levels=0, resample="none", channels=architecture.in_channels)
     else:
         source = node_name(level - 1, 0)
         edge = Edge(source=source, levels=-1, resample=architecture.down, channels=channels[level - 1])
-    kind: BlockKind = "plain"
-    if architecture.encoder == "residual":
-        kind = "residual" if level else "residual_stem"
-    return Node(level=level, column=0, inputs=(edge,), channels=channels[level], block=_block(architecture, kind))
+        block = replace(block, stride=2 if architecture.down == "in_block" else 1)
+    if architecture.dropout_at == "contraction" and level >= architecture.depth - 1:
+        block = replace(block, dropout=architecture.dropout, dropout_of="values")
+    return Node(level=level, column=0, inputs=(edge,), channels=channels[level], block=block)
 
 
-def _decoder_node(architecture: Architecture, position: Position, sources: list[Position]) -> Node:
+def _decoder_node(architecture: Architecture, position: Position, sources: Mapping[Position, int]) -> Node:
+    """`sources`: what it reads, with their channels."""
     level, column = position
     if architecture.skip.channels is None:
-        inputs = tuple(_near_edge(architecture, level, source) for source in sources)
-        channels, block = architecture.channels[level], _block(architecture, "plain")
+        inputs = tuple(_near_edge(architecture, level, *source) for source in sources.items())
+        block = _block(architecture, architecture.decoder)
+        channels = architecture.channels[level]
+        if architecture.decoder_channels is not None and architecture.decoder_channels[level] != channels:
+            block, channels = replace(block, mid_channels=channels), architecture.decoder_channels[level]
     else:
         inputs = tuple(_full_scale_edge(architecture, level, source) for source in sources)
-        channels, block = sum(edge.channels for edge in inputs), _block(architecture, "plain", repeats=1)
+        channels = sum(edge.channels for edge in inputs)
+        block = _block(architecture, architecture.decoder, repeats=1)
     return Node(level=level, column=column, inputs=inputs, channels=channels, block=block)
 
 
-def _near_edge(architecture: Architecture, level: int, source: Position) -> Edge:
-    """From the same level as it is, or from one below; a transposed convolution leads to the node's channels."""
+def _near_edge(architecture: Architecture, level: int, source: Position, source_channels: int) -> Edge:
+    """As U-Net and U-Net++ have it: a skip as it is; from one below, an up-convolution to the node's channels.
+
+    Free skips reach further: from deeper levels interpolated, then a 1x1 convolution to the node's channels; from
+    shallower ones max-pooled.
+    """
     levels = source[0] - level
-    resample: Resample = architecture.up if levels else "none"
-    channels = architecture.channels[level if resample == "transposed" else source[0]]
-    return Edge(source=node_name(*source), levels=levels, resample=resample, channels=channels)
+    channels, projection = source_channels, None
+    resample: Resample
+    if levels == 0:
+        resample = "none" if architecture.padding == "same" else "crop"
+    elif levels < 0:
+        resample = "max"
+    else:
+        resample = architecture.up
+        if levels > 1:
+            resample = "bilinear" if architecture.up == "transposed" else architecture.up
+            projection = _convolution(architecture, kernel=1)
+        if levels > 1 or resample == "transposed":
+            channels = architecture.channels[level]
+    return Edge(source=node_name(*source), levels=levels, resample=resample, channels=channels, projection=projection)
 
 
 def _full_scale_edge(architecture: Architecture, level: int, source: Position) -> Edge:

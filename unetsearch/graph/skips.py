@@ -1,11 +1,8 @@
 """The skip rules: which nodes there are behind the encoder, and what each reads. X[i,j] is node j of level i."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from unetsearch.space.architecture import SkipRule
-
-Position = tuple[int, int]
-"""(level, column); column 0 is the encoder."""
+from unetsearch.space.skip import Position, Skip
 
 Laid = Iterator[tuple[Position, list[Position]]]
 """Decoder nodes with their sources, each after all it reads."""
@@ -30,15 +27,31 @@ def full_scale(depth: int) -> Laid:
         yield (i, depth - i), [*((k, 0) for k in range(i + 1)), *((k, depth - k) for k in range(i + 1, depth + 1))]
 
 
-SKIPS: dict[SkipRule, Callable[[int], Laid]] = {"plain": plain, "dense": dense, "full_scale": full_scale}
+def lay(skip: Skip, depth: int, top: int = 0) -> Laid:
+    """The decoder's nodes of a skip rule. `top`: the first level that has an encoder node; those above are not read."""
+    match skip.rule:
+        case "plain":
+            laid = plain(depth)
+        case "dense":
+            laid = dense(depth)
+        case "full_scale":
+            laid = full_scale(depth)
+        case "free":
+            assert skip.sources is not None, "free skips have sources"
+            laid = ((node, list(sources)) for node, sources in skip.sources)
+    for node, sources in laid:
+        yield node, [(level, column) for level, column in sources if column or level >= top]
 
 
-def supervised(rule: SkipRule, depth: int) -> list[Position]:
+def supervised(skip: Skip, depth: int) -> list[Position]:
     """The nodes that have a head under deep supervision, the final one last.
 
-    `plain`: every decoder level. `dense`: X[0,j] by growing depth. `full_scale`: levels depth (the bottleneck) to 0.
+    `plain`: every decoder level. `dense`, `free`: X[0,j] by growing depth, as far as there is one. `full_scale`: levels
+    depth (the bottleneck) to 0.
     """
-    if rule == "dense":
+    if skip.sources is not None:
+        return [node for node, _ in skip.sources if node[0] == 0]
+    if skip.rule == "dense":
         return [(0, j) for j in range(1, depth + 1)]
-    deepest = depth if rule == "full_scale" else depth - 1
+    deepest = depth if skip.rule == "full_scale" else depth - 1
     return [(i, depth - i) for i in range(deepest, -1, -1)]

@@ -3,23 +3,34 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from unetsearch.graph.graph import INPUT, Graph, Head
-from unetsearch.network.blocks import convolution
+from unetsearch.graph.graph import INPUT, Block, Graph, Head
+from unetsearch.network.backbones import Stages
+from unetsearch.network.guidance import Presence, guided, mean_of
 from unetsearch.network.nodes import GraphNode, Resize, Size, module_name
+from unetsearch.network.units import head
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Every head's logits, (B, K, H, W) each at the input's size, the final one last. `presence`: none yet."""
+    """Every head's logits, (B, K, H, W) each at the input's size, the final one last.
+
+    `presence`: with classification guidance the logits (B, K) of each class being in the image, else None. The heads
+    are not guided by it yet.
+    """
 
     heads: list[Tensor]
     presence: Tensor | None = None
 
 
 class Network(nn.Module):
-    """Executes a graph: (B, C, H, W) with H and W of at least 2^depth -> logits (B, K, H, W)."""
+    """Executes a graph: (B, C, H, W) with H and W of at least 2^depth -> logits (B, K, H, W).
+
+    Unpadded convolutions (2015) give logits smaller than the image: 388 of 572 pixels at depth 4.
+    """
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
@@ -29,46 +40,66 @@ class Network(nn.Module):
             {
                 module_name(node.name): GraphNode(node, [channels[edge.source] for edge in node.inputs])
                 for node in graph.nodes
+                if isinstance(node.block, Block)
             }
         )
         self.heads = nn.ModuleDict(
-            {
-                module_name(head.node): convolution(channels[head.node], graph.out_channels, head.kernel, bias=True)
-                for head in graph.heads
-            }
+            {module_name(item.node): head(channels[item.node], graph.out_channels, item.kernel) for item in graph.heads}
         )
+        self.presence = Presence(channels[graph.guidance], graph.out_channels) if graph.guidance is not None else None
         self.resize = Resize("bilinear")
-        self._last_uses = _last_uses(graph)
         self.apply(_initialise)
+        self.backbone = _stages(graph)  # has weights of its own
+        self._last_uses = _last_uses(graph)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The final head's logits: (B, C, H, W) -> (B, K, H, W)."""
-        return self._logits(x, self.graph.heads[-1:])[-1]
+        """The logits (B, K, H, W): the final head's, or the mean of all heads' probabilities; guided, if they are."""
+        if self.graph.combine == "mean":
+            outputs = self.outputs(x)
+            heads = [_guided(logits, outputs.presence) for logits in outputs.heads]
+            return mean_of(heads)
+        outputs = self._outputs(x, self.graph.heads[-1:])
+        return _guided(outputs.heads[-1], outputs.presence)
 
     def outputs(self, x: Tensor) -> Outputs:
-        """Every head's logits: (B, C, H, W) -> a list of (B, K, H, W), the final one last."""
-        return Outputs(self._logits(x, self.graph.heads))
+        """Every head's logits: (B, C, H, W) -> a list of (B, K, H, W), the final one last; and presence (B, K)."""
+        return self._outputs(x, self.graph.heads)
 
-    def _logits(self, x: Tensor, heads: Sequence[Head]) -> list[Tensor]:
+    def _outputs(self, image: Tensor, heads: Sequence[Head]) -> Outputs:
+        x = _padded(image, self.graph.multiple)
         features = {INPUT: x}
-        sizes: dict[int, Size] = {}
+        if self.backbone is not None:
+            names = [node.name for node in self.graph.nodes if not isinstance(node.block, Block)]
+            features |= dict(zip(names, self.backbone(x), strict=True))
         logits: dict[str, Tensor] = {}
-        wanted = {head.node for head in heads}
+        presence: Tensor | None = None
+        wanted = {item.node for item in heads}
         for node in self.graph.nodes:
-            inputs = [features[edge.source] for edge in node.inputs]
-            feature = self.nodes[module_name(node.name)](inputs, sizes.get(node.level))
-            features[node.name] = feature
-            sizes.setdefault(node.level, feature.shape[-2:])  # the level's size is that of its encoder node
+            name = module_name(node.name)
+            if isinstance(node.block, Block):
+                inputs = [features[edge.source] for edge in node.inputs]
+                features[node.name] = self.nodes[name](inputs, self._size(x, node.level))
+            feature = features[node.name]
             if node.name in wanted:
-                logit = self.heads[module_name(node.name)](feature)
-                logits[node.name] = self.resize(logit, x.shape[-2:]) if node.level else logit
+                logit = self.heads[name](feature)
+                logit = self.resize(logit, x.shape[-2:]) if node.level else logit
+                logits[node.name] = _unpadded(logit, image) if self.graph.multiple > 1 else logit
+            if self.presence is not None and node.name == self.graph.guidance:
+                presence = self.presence(feature)
             for source in self._last_uses[node.name]:
                 del features[source]
-        return [logits[head.node] for head in heads]
+        return Outputs([logits[item.node] for item in heads], presence)
+
+    def _size(self, x: Tensor, level: int) -> Size | None:
+        """The level's size, that of its encoder node: each level halves, and drops what is left over."""
+        return (x.shape[-2] // 2**level, x.shape[-1] // 2**level) if self.graph.padded else None
 
 
 def build_network(graph: Graph) -> Network:
-    """The torch module of a graph, with He-initialised weights."""
+    """The torch module of a graph, with He-initialised weights; a backbone has its library's, or pretrained ones.
+
+    Raises ArchitectureError where pretrained weights are neither in timm's cache nor to be had.
+    """
     return Network(graph)
 
 
@@ -79,6 +110,31 @@ def carry_weights(source: nn.Module, target: nn.Module) -> None:
     """
     weights = source.state_dict()
     target.load_state_dict({name: weights[name] for name in target.state_dict()})
+
+
+def _stages(graph: Graph) -> Stages | None:
+    """The backbone cut at the graph's depth. Without memory (the device meta) no weights are loaded."""
+    if not graph.stages:
+        return None
+    backbone = graph.stages[0].backbone
+    pretrained = backbone.pretrained and torch.get_default_device().type != "meta"
+    return Stages(backbone.name, graph.in_channels, len(graph.stages), pretrained=pretrained)
+
+
+def _guided(logits: Tensor, presence: Tensor | None) -> Tensor:
+    return logits if presence is None else guided(logits, presence)
+
+
+def _padded(image: Tensor, multiple: int) -> Tensor:
+    """The image with its last row and column repeated until the sides are multiples: (B, C, H, W) -> (B, C, H', W')."""
+    if multiple == 1:
+        return image
+    missing = [-image.shape[-1] % multiple, -image.shape[-2] % multiple]
+    return functional.pad(image, (0, missing[0], 0, missing[1]), mode="replicate")
+
+
+def _unpadded(logits: Tensor, image: Tensor) -> Tensor:
+    return logits[..., : image.shape[-2], : image.shape[-1]]
 
 
 def _last_uses(graph: Graph) -> dict[str, list[str]]:

@@ -6,31 +6,46 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unetsearch.graph.graph import Edge, Node
-from unetsearch.network.blocks import BLOCKS, convolution_unit
+from unetsearch.graph.graph import Block, Edge, Node
+from unetsearch.network.blocks import BLOCKS
+from unetsearch.network.units import convolution_unit
 
 Size = tuple[int, int]
 
 
 class Resize(nn.Module):
-    """Interpolation to a given size: (B, C, h, w) -> (B, C, *size)."""
+    """Interpolation to a given size: (B, C, h, w) -> (B, C, *size).
+
+    `bilinear_aligned`: the centres of the corner pixels stay where they are (align_corners).
+    """
 
     def __init__(self, mode: str) -> None:
         super().__init__()
-        self.mode = mode
+        self.mode = mode.removesuffix("_aligned")
+        self.align = mode.endswith("_aligned") if self.mode == "bilinear" else None
 
     def forward(self, x: Tensor, size: Size) -> Tensor:
         """(B, C, h, w) -> (B, C, *size)."""
-        align = False if self.mode == "bilinear" else None
-        return functional.interpolate(x, size=size, mode=self.mode, align_corners=align)
+        return functional.interpolate(x, size=size, mode=self.mode, align_corners=self.align)
+
+
+class Crop(nn.Module):
+    """The centre: (B, C, h, w) -> (B, C, *size)."""
+
+    def forward(self, x: Tensor, size: Size) -> Tensor:
+        """(B, C, h, w) -> (B, C, *size)."""
+        top, left = (x.shape[-2] - size[0]) // 2, (x.shape[-1] - size[1]) // 2
+        return x[..., top : top + size[0], left : left + size[1]]
 
 
 class TransposedConvolution(nn.ConvTranspose2d):
     """An up-convolution that ends at the size asked for: the pixels that halving lost come back as bias only."""
 
-    def forward(self, x: Tensor, size: Size) -> Tensor:  # type: ignore[override]
-        """(B, in, h, w) -> (B, out, *size), with size - h * stride below the stride."""
+    def forward(self, x: Tensor, size: Size | None) -> Tensor:  # type: ignore[override]
+        """(B, in, h, w) -> (B, out, *size), with size - h * stride below the stride; None: exactly h * stride."""
         stride = int(self.stride[0])
+        if size is None:
+            return functional.conv_transpose2d(x, self.weight, self.bias, stride)
         padding = [size[0] - x.shape[-2] * stride, size[1] - x.shape[-1] * stride]
         return functional.conv_transpose2d(x, self.weight, self.bias, stride, output_padding=padding)
 
@@ -42,13 +57,15 @@ class GraphEdge(nn.Module):
         super().__init__()
         factor = 2 ** abs(edge.levels)
         out_channels = in_channels if edge.projection else edge.channels
-        self.up: nn.Module | None = None
+        self.up: nn.Module | None = None  # what is told the size it leads to
         self.down: nn.Module | None = None
         match edge.resample:
             case "transposed":
                 self.up = TransposedConvolution(in_channels, out_channels, factor, stride=factor)
-            case "bilinear" | "nearest":
+            case "bilinear" | "bilinear_aligned" | "nearest":
                 self.up = Resize(edge.resample)
+            case "crop":
+                self.up = Crop()
             case "max":
                 self.down = nn.MaxPool2d(factor)
             case "average":
@@ -58,7 +75,7 @@ class GraphEdge(nn.Module):
         self.projection = convolution_unit(in_channels, edge.channels, edge.projection) if edge.projection else None
 
     def forward(self, x: Tensor, size: Size | None) -> Tensor:
-        """(B, in, h, w) -> (B, edge.channels, *size); `size` is needed by edges that lead up."""
+        """(B, in, h, w) -> (B, edge.channels, *size); `size` is needed by edges that lead up or crop."""
         if self.up is not None:
             x = self.up(x, size)
         if self.down is not None:
@@ -71,6 +88,7 @@ class GraphNode(nn.Module):
 
     def __init__(self, node: Node, in_channels: Sequence[int]) -> None:
         super().__init__()
+        assert isinstance(node.block, Block), "a backbone fills the nodes of its stages itself"
         self.edges = nn.ModuleDict(
             {
                 module_name(edge.source): GraphEdge(edge, channels)
@@ -80,8 +98,11 @@ class GraphNode(nn.Module):
         self.block = BLOCKS[node.block.kind](sum(edge.channels for edge in node.inputs), node.channels, node.block)
 
     def forward(self, inputs: Sequence[Tensor], size: Size | None) -> Tensor:
-        """One (B, C, h, w) an edge -> (B, node.channels, H, W)."""
-        features = [edge(x, size) for edge, x in zip(self.edges.values(), inputs, strict=True)]
+        """One (B, C, h, w) an edge -> (B, node.channels, H, W). `size`: of the level; None where skips are cropped."""
+        features: list[Tensor] = []
+        for edge, x in reversed(list(zip(self.edges.values(), inputs, strict=True))):
+            features.insert(0, edge(x, size))
+            size = size or (features[0].shape[-2], features[0].shape[-1])  # skips are cropped to what leads up
         return self.block(features[0] if len(features) == 1 else torch.cat(features, 1))  # type: ignore[no-any-return]
 
 

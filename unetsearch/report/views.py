@@ -101,7 +101,7 @@ def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objectiv
             macs=record.macs,
             depth=record.architecture.depth,
             skip=record.architecture.skip.rule,
-            encoder=record.architecture.encoder,
+            encoder=record.architecture.encoder_name,
             words=", ".join(filter(None, (topology(record.architecture), training(record.values)))),
             seconds=record.seconds,
         )

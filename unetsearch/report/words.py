@@ -44,7 +44,7 @@ def topology(architecture: Architecture) -> str:
     channels = "-".join(str(channels) for channels in architecture.channels)
     values = {name: getattr(architecture, name) for name in _SELDOM}
     unusual = [f"{name} {value}" for name, value in values.items() if value != ARCHITECTURE_DEFAULTS[name]]
-    return ", ".join([f"depth {architecture.depth}", skips, f"{architecture.encoder} encoder", channels, *unusual])
+    return ", ".join([f"depth {architecture.depth}", skips, f"{architecture.encoder_name} encoder", channels, *unusual])
 
 
 def training(values: Mapping[str, Scalar]) -> str:

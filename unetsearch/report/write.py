@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from unetsearch.files import write_atomically
 from unetsearch.report.page import render_page
 from unetsearch.report.tables import front_rows, trial_rows
 from unetsearch.report.views import ReportData
-from unetsearch.search.folder import write_atomically
 
 
 def write_report(folder: Path, report: ReportData) -> Path:

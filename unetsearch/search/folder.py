@@ -1,6 +1,5 @@
 """A study's folder: where everything lies, who owns it, and how files are written so that none is ever half there."""
 
-import os
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -109,14 +108,3 @@ def owned(folder: StudyFolder) -> Iterator[None]:
         yield
     finally:
         connection.close()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes beside, then renames: a reader finds the old file or the new one, never a part."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise

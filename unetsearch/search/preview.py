@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetsearch.data.dataset import SegmentationData
-from unetsearch.search.folder import StudyFolder, write_atomically
+from unetsearch.files import write_atomically
+from unetsearch.search.folder import StudyFolder
 from unetsearch.search.messages import Window
 
 IMAGES = 4

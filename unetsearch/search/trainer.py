@@ -17,12 +17,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-import yaml
-from safetensors.torch import save_file
 
+from unetsearch.files import write_atomically
 from unetsearch.graph.build import build_graph
+from unetsearch.network.files import save_model
 from unetsearch.network.network import Network, build_network
-from unetsearch.search.folder import write_atomically
 from unetsearch.search.messages import Done, Failed, Job, Ready, Setup
 from unetsearch.training.batches import DeviceData, normalised, on_device
 from unetsearch.training.inference import predict
@@ -90,10 +89,7 @@ def _save(network: Network, job: Job, setup: Setup) -> None:
     buffer = BytesIO()
     np.savez_compressed(buffer, **shown)
     write_atomically(folder / "predictions.npz", buffer.getvalue())
-    document = yaml.safe_dump(job.architecture.to_dict(), sort_keys=False)
-    write_atomically(folder / "architecture.yaml", document.encode())
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, folder / "weights.part")
-    (folder / "weights.part").replace(folder / "weights.safetensors")
+    save_model(network, job.architecture, folder)
 
 
 def _first_line(error: BaseException) -> str:

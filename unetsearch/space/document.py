@@ -8,20 +8,22 @@ from typing import Any
 
 from unetsearch.errors import SpaceError
 from unetsearch.space import fields
+from unetsearch.space.backbone import Backbone
+from unetsearch.space.encoders import Describe, find_backbones, named
 from unetsearch.space.marks import Marked, Marker
 from unetsearch.space.quantities import parse_count, parse_duration
 from unetsearch.space.reader import Reader, largest
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import Baseline, DataSettings, LimitSettings, SearchSettings, SplitSettings
-from unetsearch.space.space import BASELINE_DEPTH, SearchSpace
+from unetsearch.space.space import SearchSpace, every_number
 from unetsearch.space.values import Choice, Value
 
 
-def load_space(path: Path, overrides: Sequence[str] = ()) -> SearchSpace:
+def load_space(path: Path, overrides: Sequence[str] = (), describe: Describe | None = None) -> SearchSpace:
     """The space of a YAML file; a relative `data.path` starts at the file's folder.
 
-    `overrides`: `a.b=value`, set before anything is checked; a path in them starts at the working folder. Raises
-    SpaceError with every problem found.
+    `overrides`: `a.b=value`, set before anything is checked; a path in them starts at the working folder. `describe`
+    looks up backbones. Raises SpaceError with every problem found.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -29,7 +31,7 @@ def load_space(path: Path, overrides: Sequence[str] = ()) -> SearchSpace:
         raise SpaceError([f"{path}: not a text in UTF-8"]) from None
     except OSError as error:
         raise SpaceError([f"{path}: cannot be read ({error.strerror or error})"]) from None
-    space = parse_space(text, str(path), overrides, stem=path.stem)
+    space = parse_space(text, str(path), overrides, stem=path.stem, describe=describe)
     if space.data.path == "cells":
         return space
     told_here = any(override.partition("=")[0].strip() in ("data", "data.path") for override in overrides)
@@ -37,7 +39,9 @@ def load_space(path: Path, overrides: Sequence[str] = ()) -> SearchSpace:
     return replace(space, data=replace(space.data, path=str(folder.absolute())))
 
 
-def parse_space(text: str, source: str, overrides: Sequence[str] = (), stem: str = "study") -> SearchSpace:
+def parse_space(
+    text: str, source: str, overrides: Sequence[str] = (), stem: str = "study", describe: Describe | None = None
+) -> SearchSpace:
     """The space of a YAML text. `source` names it in messages, `stem` the study where the text does not."""
     marker = Marker(source)
     document = marker.read(text)
@@ -46,7 +50,7 @@ def parse_space(text: str, source: str, overrides: Sequence[str] = (), stem: str
     reader = Reader(marker.problems)
     for override in overrides:
         _override(document, override, reader)
-    space = _space(document, stem, reader)
+    space = _space(document, stem, describe, reader)
     if reader.problems:
         raise SpaceError(sorted(reader.problems, key=_line))
     return space
@@ -94,7 +98,7 @@ def _override(document: Marked, override: str, reader: Reader) -> None:
     at.value[keys[-1]] = value
 
 
-def _space(document: Marked, stem: str, reader: Reader) -> SearchSpace:
+def _space(document: Marked, stem: str, describe: Describe | None, reader: Reader) -> SearchSpace:
     if document.value is None:
         reader.problem(document, "", "the file is empty; `unetsearch schema` tells what it may hold")
     keys = reader.mapping(document, "", fields.SECTIONS)
@@ -102,8 +106,10 @@ def _space(document: Marked, stem: str, reader: Reader) -> SearchSpace:
     recipe, training = _training(keys.get("training"), reader)
     search = _search(keys.get("search"), reader)
     baselines = _baselines(keys.get("baselines"), reader)
+    backbones: dict[str, Backbone] = {}
     if not reader.problems:
         _check_together(keys, architecture, recipe, baselines, reader)
+        backbones = _backbones(keys.get("architecture"), architecture, baselines, describe, reader)
     space = SearchSpace(
         name=_name(keys.get("name"), stem, reader),
         architecture=architecture,
@@ -114,6 +120,7 @@ def _space(document: Marked, stem: str, reader: Reader) -> SearchSpace:
         limits=_limits(keys.get("limits"), reader),
         baselines=tuple(baseline for baseline, _ in baselines),
         search=search,
+        backbones=backbones,
     )
     if search.sampler == "enumerate" and not reader.problems and space.size is None:
         at = keys["search"]
@@ -228,6 +235,25 @@ def _baselines(at: Marked | None, reader: Reader) -> list[tuple[Baseline, Marked
     return baselines
 
 
+def _backbones(
+    at: Marked | None,
+    architecture: Mapping[str, Value],
+    baselines: Sequence[tuple[Baseline, Marked]],
+    describe: Describe | None,
+    reader: Reader,
+) -> dict[str, Backbone]:
+    """The backbones of the space, at each of its depths, and those that baselines are given."""
+    given = at.value.get("encoder") if at is not None and isinstance(at.value, dict) else None
+    found = find_backbones(
+        list(named(given, "architecture.encoder")), every_number(architecture["depth"]), describe, reader
+    )
+    for index, (baseline, place) in enumerate(baselines):
+        encoder = Marked(baseline.values.get("encoder"), place.where)
+        path = f"baselines[{index}].{baseline.name}.encoder"
+        found |= find_backbones(list(named(encoder, path)), [baseline.depth], describe, reader)
+    return found
+
+
 def _check_together(
     keys: dict[str, Marked],
     architecture: dict[str, Value],
@@ -248,8 +274,7 @@ def _check_together(
     given = section.value.get("depth", section) if isinstance(section.value, dict) else section
     check(given, "architecture.depth", largest(architecture["depth"]))
     for index, (baseline, at) in enumerate(baselines):
-        depth = baseline.values.get("depth", BASELINE_DEPTH)
-        check(at, f"baselines[{index}].{baseline.name}", depth if isinstance(depth, int) else BASELINE_DEPTH)
+        check(at, f"baselines[{index}].{baseline.name}", baseline.depth)
 
 
 def _line(problem: str) -> int:

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from unetsearch.space.architecture import MAX_DEPTH, Activation, Down, Encoder, Norm, SkipRule, Up
+from unetsearch.space.architecture import MAX_DEPTH, Activation, Combine, Decoder, Down, Family, Norm, Stem, Up
+from unetsearch.space.backbone import PREFIX
 from unetsearch.space.marks import Switch
 from unetsearch.space.quantities import COUNT_PATTERN, DURATION_PATTERN, Quantity, parse_count, parse_duration
 from unetsearch.space.recipe import Loss, Recipe
 from unetsearch.space.settings import Objective, Reference, Sampler, SplitBy
+from unetsearch.space.skip import SkipRule
 from unetsearch.space.space import ARCHITECTURE_DEFAULTS
 from unetsearch.space.values import Scalar
 
@@ -76,6 +78,31 @@ class Name:
         return {"enum": list(self.names)}
 
 
+BACKBONE_PATTERN = rf"^{PREFIX}[A-Za-z0-9_.-]+$"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderName:
+    """A family, or `timm/<name>`; whether timm has one of that name is looked up later."""
+
+    names: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        return f"one of {', '.join(self.names)}, or {PREFIX} with the name of a backbone"
+
+    def fits(self, value: object) -> bool:
+        """Whether a value of the document is such a name."""
+        if not isinstance(value, str) or isinstance(value, Switch):
+            return False
+        return value in self.names or re.search(BACKBONE_PATTERN, value) is not None
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON schema."""
+        return {"anyOf": [{"enum": list(self.names)}, {"type": "string", "pattern": BACKBONE_PATTERN}]}
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
     """True or false."""
@@ -107,14 +134,18 @@ class Text:
         return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
 
 
-Kind = Number | Name | Flag | Text | Quantity
+Kind = Number | Name | EncoderName | Flag | Text | Quantity
+
+ANY_BACKBONE = f"{PREFIX}*"
+"""What stands for every backbone among the names of choices with choices of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """A key: its kind, its default (None: left out), what it means, and whether it may vary.
 
-    `options`: the keys of the choices that carry choices of their own, by the name of the choice.
+    `options`: the keys of the choices that carry choices of their own, by the name of the choice (`timm/*`: every
+    backbone).
     """
 
     kind: Kind
@@ -123,39 +154,59 @@ class Field:
     searched: bool = True
     options: Mapping[str, Mapping[str, "Field"]] = field(default_factory=dict)
 
+    def own(self, name: str) -> Mapping[str, "Field"]:
+        """The keys that the choice of this name may carry."""
+        return self.options.get(ANY_BACKBONE if name.startswith(PREFIX) else name, {})
+
 
 def _names(literal: Any) -> Name:
     return Name(get_args(literal))
 
 
 _SUPERVISION = Field(Flag(), False, "a head on several decoder nodes, each with its own loss")
+_COMBINE = Field(_names(Combine), "final", "with several heads: the final one's output, or the mean of all")
 _EDGE_CHANNELS = Field(
     Number(4, 1024, integer=True, multiple=4), None, "channels of every edge; left out, those of level 0"
 )
-_SKIPS: dict[str, dict[str, Field]] = {
-    rule: {"deep_supervision": _SUPERVISION} | ({"channels": _EDGE_CHANNELS} if rule == "full_scale" else {})
-    for rule in get_args(SkipRule)
+_FREE_CHANNELS = Field(
+    _EDGE_CHANNELS.kind, None, "channels of every edge; left out, edges as plain and dense have them"
+)
+_HEADS = {"deep_supervision": _SUPERVISION, "combine": _COMBINE}
+_SKIPS: dict[str, dict[str, Field]] = {rule: dict(_HEADS) for rule in get_args(SkipRule)}
+_SKIPS["full_scale"]["channels"] = _EDGE_CHANNELS
+_SKIPS["free"]["channels"] = _FREE_CHANNELS
+_BACKBONE = {
+    "pretrained": Field(Flag(), False, "start from timm's weights"),
+    "stem": Field(_names(Stem), "plain", "plain blocks on the levels above a backbone's first stage, or none"),
 }
 
 _KINDS: dict[str, tuple[Kind, str]] = {
     "depth": (Number(1, MAX_DEPTH, integer=True), "down-samplings; the 2015 U-Net has 4"),
     "width": (Number(4, 1024, integer=True, multiple=4), "channels of level 0"),
     "growth": (Number(0.5, 4), "channels at level i: width * growth^i, to the nearest multiple of 4"),
-    "encoder": (_names(Encoder), "what fills the encoder's nodes"),
+    "encoder": (EncoderName(get_args(Family)), "what fills the encoder's nodes: a family, or a backbone of timm"),
+    "decoder": (_names(Decoder), "what fills the decoder's nodes"),
     "norm": (_names(Norm), "normalisation after (residual: before) each convolution"),
     "activation": (_names(Activation), "activation"),
-    "down": (_names(Down), "down-sampling in the encoder: max-pooling, average-pooling, 2x2 convolution"),
+    "down": (
+        _names(Down),
+        "down-sampling in the encoder: max-pooling, average-pooling, 2x2 convolution, or the block's first convolution",
+    ),
     "up": (_names(Up), "up-sampling of plain and dense skips: 2x2 transposed convolution, or interpolation"),
     "dropout": (Number(0, 1, below=True), "share of channels dropped at the end of each block"),
+    "guidance": (Flag(), "the classification-guided module of U-Net 3+: it learns which classes an image has"),
 }
 
+_OPTIONS: dict[str, Mapping[str, Mapping[str, Field]]] = {"encoder": {ANY_BACKBONE: _BACKBONE}}
+
 ARCHITECTURE: dict[str, Field] = {
-    name: Field(kind, ARCHITECTURE_DEFAULTS[name], meaning) for name, (kind, meaning) in _KINDS.items()
+    name: Field(kind, ARCHITECTURE_DEFAULTS[name], meaning, options=_OPTIONS.get(name, {}))
+    for name, (kind, meaning) in _KINDS.items()
 } | {
     "skip": Field(
         _names(SkipRule),
         "plain",
-        "which nodes are joined: U-Net, U-Net++ (dense), U-Net 3+ (full_scale)",
+        "which nodes are joined: U-Net, U-Net++ (dense), U-Net 3+ (full_scale), or every edge by choice (free)",
         options=_SKIPS,
     )
 }
@@ -212,12 +263,10 @@ SEARCH: dict[str, Field] = {
     "seed": Field(Number(0, 2**31, integer=True), 0, "of the search and of every training"),
 }
 
+_OVERRIDES = {name: (field.kind, field.meaning) for name, field in (_HEADS | _BACKBONE).items()}
 BASELINE: dict[str, Field] = {
-    name: Field(kind, None, meaning, searched=False) for name, (kind, meaning) in _KINDS.items()
-} | {
-    "deep_supervision": Field(Flag(), None, _SUPERVISION.meaning, searched=False),
-    "channels": Field(_EDGE_CHANNELS.kind, None, f"unet3+ only: {_EDGE_CHANNELS.meaning}", searched=False),
-}
+    name: Field(kind, None, meaning, searched=False) for name, (kind, meaning) in (_KINDS | _OVERRIDES).items()
+} | {"channels": Field(_EDGE_CHANNELS.kind, None, f"unet3+ only: {_EDGE_CHANNELS.meaning}", searched=False)}
 
 NAME = Text("letters, digits, dots, dashes and underscores", r"[A-Za-z0-9][A-Za-z0-9._-]*")
 OBJECTIVES = _names(Objective)

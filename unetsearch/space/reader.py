@@ -4,7 +4,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unetsearch.errors import did_you_mean
-from unetsearch.space.fields import ARCHITECTURE, DATA, LIMITS, SEARCH, SPLIT, TRAINING, Field, Kind, Name, Number
+from unetsearch.space.fields import (
+    ARCHITECTURE,
+    DATA,
+    LIMITS,
+    SEARCH,
+    SPLIT,
+    TRAINING,
+    EncoderName,
+    Field,
+    Kind,
+    Name,
+    Number,
+)
 from unetsearch.space.marks import Marked, Switch
 from unetsearch.space.values import Choice, Option, Range, Scalar, Value, fixed
 
@@ -81,7 +93,7 @@ class Reader:
         """Whether the value is of the kind; notes it where it is not."""
         if kind.fits(at.value):
             return True
-        self.expect(at, path, kind.expected, kind.names if isinstance(kind, Name) else ())
+        self.expect(at, path, kind.expected, kind.names if isinstance(kind, Name | EncoderName) else ())
         return False
 
     def _fixed_only(self, at: Marked, path: str, field: Field) -> None:
@@ -117,10 +129,10 @@ class Reader:
         if isinstance(field.kind, Number) and not field.kind.integer:
             assert isinstance(picked, int | float)
             picked = float(picked)  # 0 and 0.0 are one value
-        if inner is not None and not field.options:
+        if inner is not None and not field.own(str(picked)):
             self.problem(at, path, f"expected {field.kind.expected} alone, got a mapping")
             inner = None
-        own = field.options.get(str(picked), {})
+        own = field.own(str(picked))
         return Option(picked, self.searched(inner, f"{path}.{name.value}", own))
 
     def _range(self, at: Marked, keys: dict[str, Marked], path: str, kind: Kind) -> Value:

@@ -83,7 +83,10 @@ def _range(kind: Number) -> dict[str, Any]:
 
 
 def _one_of_these(keys: Mapping[str, Any]) -> dict[str, Any]:
-    return _object(dict(keys)) | {"minProperties": 1, "maxProperties": 1}
+    named = _object({name: own for name, own in keys.items() if name != fields.ANY_BACKBONE})
+    if fields.ANY_BACKBONE in keys:
+        named["patternProperties"] = {fields.BACKBONE_PATTERN: keys[fields.ANY_BACKBONE]}
+    return named | {"minProperties": 1, "maxProperties": 1}
 
 
 def _unique(items: Mapping[str, Any]) -> dict[str, Any]:

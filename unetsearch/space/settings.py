@@ -9,9 +9,22 @@ from unetsearch.space.values import Scalar
 SplitBy = Literal["auto", "random", "blocks", "groups", "folders"]
 Sampler = Literal["auto", "enumerate", "tpe", "nsga2", "random"]
 Objective = Literal["dice", "iou", "params", "macs"]
-Reference = Literal["unet", "unet++", "unet3+"]
+Reference = Literal[
+    "unet",
+    "unet-2015",
+    "unet-lecture",
+    "unet++",
+    "unet++-lecture",
+    "unet3+",
+    "resunet",
+    "mobile-unet",
+    "eff-unet",
+]
 
 MAXIMISED: frozenset[Objective] = frozenset({"dice", "iou"})
+
+PUBLISHED_DEPTHS: Mapping[Reference, int] = {"resunet": 3, "mobile-unet": 5, "eff-unet": 5}
+"""Of the published networks that are not of depth 4."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +74,13 @@ class Baseline:
 
     name: Reference
     values: Mapping[str, Scalar] = field(default_factory=dict)
+
+    @property
+    def depth(self) -> int:
+        """The depth it is given, or that of the published network."""
+        depth = self.values.get("depth", PUBLISHED_DEPTHS.get(self.name, 4))
+        assert isinstance(depth, int), "the reader takes whole numbers only"
+        return depth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

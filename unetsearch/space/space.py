@@ -6,7 +6,8 @@ from math import exp, log
 from random import Random
 from typing import Any, cast
 
-from unetsearch.space.architecture import Architecture, Skip, channels_by_level
+from unetsearch.space.architecture import Architecture, channels_by_level
+from unetsearch.space.backbone import PREFIX, Backbone
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import (
     Baseline,
@@ -15,7 +16,8 @@ from unetsearch.space.settings import (
     Objective,
     SearchSettings,
 )
-from unetsearch.space.values import Choice, Range, Scalar, Value, fixed
+from unetsearch.space.skip import Skip, Sources, free_edges, mend, node_name
+from unetsearch.space.values import Choice, Option, Range, Scalar, Value, fixed
 
 Pick = Callable[[str, Choice | Range], Scalar]
 """Picks one of a choice's option values, or a number of a range, for the dotted name of the value."""
@@ -25,16 +27,17 @@ ARCHITECTURE_DEFAULTS: Mapping[str, Scalar] = {
     "width": 16,
     "growth": 2.0,
     "encoder": "plain",
+    "decoder": "plain",
     "norm": "batch",
     "activation": "relu",
     "down": "max",
     "up": "transposed",
     "dropout": 0.0,
+    "guidance": False,
 }
 
-
-BASELINE_DEPTH = 4
-"""Of every published network, unless a baseline is given another."""
+EDGE = Choice((Option(False), Option(True)))
+"""Whether an edge of free skips is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class SearchSpace:
 
     `architecture` and `training` hold the values that may vary (a value with one option is fixed); `recipe` holds
     the training that baselines get: the fixed values, and the defaults of those that vary. `in_channels` and
-    `out_channels` come from the data (`for_data`).
+    `out_channels` come from the data (`for_data`). `backbones`: what is known of those named, by `timm/<name>`.
     """
 
     name: str
@@ -64,13 +67,18 @@ class SearchSpace:
     limits: LimitSettings = field(default_factory=LimitSettings)
     baselines: tuple[Baseline, ...] = ()
     search: SearchSettings = field(default_factory=SearchSettings)
+    backbones: Mapping[str, Backbone] = field(default_factory=dict)
     in_channels: int = 1
     out_channels: int = 1
 
     @property
     def size(self) -> int | None:
         """How many points the space has, counted without listing them; None with a continuous range."""
-        return _product((*self.architecture.values(), *self.training.values()))
+        values = dict(self.architecture)
+        depth, skip = values.pop("depth", fixed(ARCHITECTURE_DEFAULTS["depth"])), values.pop("skip", fixed("plain"))
+        rest = _product((*values.values(), *self.training.values()))
+        skips = [_skips(skip, depth) for depth in every_number(depth)]
+        return None if rest is None or None in skips else rest * sum(size for size in skips if size is not None)
 
     @property
     def max_depth(self) -> int:
@@ -82,9 +90,7 @@ class SearchSpace:
         """The greatest depths there are, by what has them: the space itself, and each baseline."""
         own = {f"depth {self.max_depth}": self.max_depth}
         for baseline in self.baselines:
-            depth = baseline.values.get("depth", BASELINE_DEPTH)
-            assert isinstance(depth, int)
-            own[f"the baseline {baseline.name} of depth {depth}"] = depth
+            own[f"the baseline {baseline.name} of depth {baseline.depth}"] = baseline.depth
         return own
 
     @property
@@ -99,11 +105,19 @@ class SearchSpace:
     def draw(self, pick: Pick) -> Point:
         """Walks the choices, parents first, asks `pick` where there is something to pick, and gives the point."""
         values: dict[str, Scalar] = {}
-        architecture = _walk(self.architecture, pick, values, "")
+        architecture: dict[str, Any] = {**_walk(self.architecture, pick, values, "")}
+        if architecture.get("skip") == "free":
+            depth = cast(int, architecture.get("depth", ARCHITECTURE_DEFAULTS["depth"]))
+            architecture["sources"] = _draw_sources(depth, pick, values)
         training = _walk(self.training, pick, values, "training.")
         return Point(
             values,
-            make_architecture(architecture, in_channels=self.in_channels, out_channels=self.out_channels),
+            make_architecture(
+                architecture,
+                in_channels=self.in_channels,
+                out_channels=self.out_channels,
+                backbones=self.backbones,
+            ),
             replace(self.recipe, **cast(Any, training)),
         )
 
@@ -127,22 +141,33 @@ class SearchSpace:
             indices[-1] += 1
 
 
-def make_architecture(values: Mapping[str, Any], *, in_channels: int, out_channels: int) -> Architecture:
+def make_architecture(
+    values: Mapping[str, Any], *, in_channels: int, out_channels: int, backbones: Mapping[str, Backbone] | None = None
+) -> Architecture:
     """An architecture from the values of a walk: depth, width and growth become channels a level.
 
-    Missing values take their defaults. Raises ArchitectureError where values do not fit each other.
+    Missing values take their defaults; `sources` are what free skips chose (any choice becomes a network, by `mend`).
+    `backbones` are looked up by `timm/<name>`. Raises ArchitectureError where values do not fit each other.
     """
     values = {**ARCHITECTURE_DEFAULTS, **values}
     depth, width, growth = (values.pop(name) for name in ("depth", "width", "growth"))
-    rule = values.pop("skip", "plain")
-    skip_channels = values.pop("channels", None)
-    if rule == "full_scale" and skip_channels is None:
-        skip_channels = width
+    rule, edge_channels, chosen = values.pop("skip", "plain"), values.pop("channels", None), values.pop("sources", None)
+    if rule == "full_scale" and edge_channels is None:
+        edge_channels = width
+    channels = channels_by_level(width, growth, depth)
+    pretrained = values.pop("pretrained", False)
+    if isinstance(values["encoder"], str) and values["encoder"].startswith(PREFIX):
+        values["encoder"] = replace((backbones or {})[values["encoder"]], pretrained=pretrained)
+    sources = None
+    if rule == "free":
+        backbone = values["encoder"]
+        stemless = isinstance(backbone, Backbone) and values.get("stem") == "none"
+        sources = mend(depth, dict(chosen or ()), top=backbone.first_level if stemless else 0)
     return Architecture(
         in_channels=in_channels,
         out_channels=out_channels,
-        channels=channels_by_level(width, growth, depth),
-        skip=Skip(rule=rule, channels=skip_channels),
+        channels=channels,
+        skip=Skip(rule=rule, channels=edge_channels, sources=sources),
         **values,
     )
 
@@ -193,6 +218,29 @@ def _walk(section: Mapping[str, Value], pick: Pick, picked: dict[str, Scalar], p
     return result
 
 
+def _draw_sources(depth: int, pick: Pick, picked: dict[str, Scalar]) -> Sources:
+    """Under free skips every legal edge is a choice of its own, once the depth is known."""
+    chosen: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for node, source in free_edges(depth):
+        path = f"skip.free.{node_name(*node)}.{node_name(*source)}"
+        picked[path] = pick(path, EDGE)
+        if picked[path]:
+            chosen.setdefault(node, []).append(source)
+    return tuple((node, tuple(sources)) for node, sources in chosen.items())
+
+
+def _skips(skip: Value, depth: int) -> int | None:
+    """How many skips there are at a depth; None where one has a continuous range."""
+    total = 0
+    assert isinstance(skip, Choice), "a rule is a name"
+    for option in skip.options:
+        size = _product(option.values.values())
+        if size is None:
+            return None
+        total += size * (2 ** sum(1 for _ in free_edges(depth)) if option.value == "free" else 1)
+    return total
+
+
 def _same(one: Scalar, other: Scalar) -> bool:
     """Equal, and of one kind: 1 is not True."""
     return one == other and isinstance(one, bool) == isinstance(other, bool)
@@ -219,6 +267,13 @@ def _product(values: Iterable[Value]) -> int | None:
             return None
         product *= size
     return product
+
+
+def every_number(value: Value) -> list[int]:
+    """Every whole number that can be picked."""
+    if isinstance(value, Range):
+        return [int(value.at(index)) for index in range(value.size or 0)]
+    return [option.value for option in value.options if isinstance(option.value, int)]
 
 
 def _numbers(value: Value) -> list[int]:
