@@ -13,9 +13,8 @@ import pandas as pd
 import torch
 
 from unetsearch import __version__
-from unetsearch.data.checks import check_depth
 from unetsearch.data.dataset import SegmentationData
-from unetsearch.data.load import CELLS, from_dataset, load_data
+from unetsearch.data.load import from_dataset, load_data
 from unetsearch.errors import ArchitectureError, SpaceError, StudyError
 from unetsearch.files import write_atomically
 from unetsearch.graph.references import baseline_architecture
@@ -25,10 +24,11 @@ from unetsearch.report.tables import front_rows
 from unetsearch.report.views import ReportData
 from unetsearch.report.write import write_report
 from unetsearch.search.events import Event
+from unetsearch.search.fit import check_fit
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
 from unetsearch.search.messages import Setup
 from unetsearch.search.preview import load_previews, save_preview, windows
-from unetsearch.search.proposals import check_limits, make_sampler
+from unetsearch.search.proposals import make_sampler
 from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.search.slots import Slot
 from unetsearch.search.storage import Studies, begin_studies, read_studies
@@ -37,6 +37,7 @@ from unetsearch.space.architecture import Architecture
 from unetsearch.space.document import load_space as read_space
 from unetsearch.space.document import search_settings
 from unetsearch.space.resolved import dump_space, dump_value, resolved
+from unetsearch.space.settings import EMBEDDED
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.starters import find_space
 from unetsearch.training.device import describe, find_device
@@ -109,9 +110,8 @@ def run(
     space = replace(space, search=replace(space.search, **settings))
     where = find_device(device)
     loaded, space = _load(space, data)
-    check_depth(loaded, space.depths, space.recipe.crop)
     space = space.for_data(loaded.in_channels, loaded.out_channels)
-    check_limits(space)
+    check_fit(space, loaded)
     path = Path(out) if out is not None else Path("studies") / f"{space.name}-{loaded.name}"
     _check_same_study(StudyFolder(path), space, loaded)
     folder = create_folder(path)
@@ -169,7 +169,7 @@ def _load(space: SearchSpace, data: Any) -> tuple[SegmentationData, SearchSpace]
     if data is None:
         return load_data(space.data), space
     if isinstance(data, str | Path):
-        path = str(data) if str(data) in (CELLS, "") else str(Path(data).expanduser().absolute())
+        path = str(data) if str(data) in (*EMBEDDED, "") else str(Path(data).expanduser().absolute())
         space = replace(space, data=replace(space.data, path=path))
         return load_data(space.data), space
     return from_dataset(data, "dataset", space.data), replace(space, data=replace(space.data, path=IN_MEMORY))
@@ -235,7 +235,7 @@ def _begin(folder: StudyFolder, space: SearchSpace, data: SegmentationData, devi
 
 def _portable(space: SearchSpace, folder: StudyFolder) -> SearchSpace:
     """The space with its data's path as seen from the study's folder, where one leads to the other."""
-    if space.data.path in (CELLS, IN_MEMORY):
+    if space.data.path in (*EMBEDDED, IN_MEMORY):
         return space
     try:
         path = relpath(Path(space.data.path).resolve(), folder.path.resolve())

@@ -1,7 +1,8 @@
 import pytest
 
 from unetsearch.errors import StudyError
-from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned, write_atomically
+from unetsearch.files import write_atomically
+from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):

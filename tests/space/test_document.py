@@ -128,8 +128,8 @@ search: {trials: 0}
         ),
         (
             "architecture: {encoder: {plain: {a: 1}}}",
-            "x.yaml:1  architecture.encoder: expected one of plain, residual, mobile, efficient, or timm/ with the name "
-            "of a backbone alone, got a mapping",
+            "x.yaml:1  architecture.encoder: expected one of plain, residual, mobile, efficient, or timm/ with the "
+            "name of a backbone alone, got a mapping",
         ),
         (
             "architecture: {growth: {low: 2, high: 1}}",
@@ -141,8 +141,8 @@ search: {trials: 0}
         ),
         (
             "architecture: {up: {low: 1, high: 2}}",
-            "x.yaml:1  architecture.up: expected one of transposed, bilinear, bilinear_aligned, nearest, or a list of those; "
-            "a range is for numbers",
+            "x.yaml:1  architecture.up: expected one of transposed, bilinear, bilinear_aligned, nearest, or a list of "
+            "those; a range is for numbers",
         ),
         (
             "training: {weight_decay: {low: 0, high: 1, log: true}}",

@@ -118,6 +118,25 @@ def _seen(data: SegmentationData) -> dict[str, NDArray[np.bool_]]:
     return seen
 
 
+def check_guidance(data: SegmentationData, name: str) -> None:
+    """Raises DataError where every training image has every class: then there is nothing to learn of their presence.
+
+    `name`: what is guided, as the message begins with it: `architecture.guidance`, `the baseline unet3+`.
+    """
+    classes = range(1, len(data.classes))
+    for index in data.split.train:
+        present = np.bincount(data.masks[index].ravel(), minlength=256) > 0
+        if not all(present[number] for number in classes):
+            return
+    which = data.classes[1] if len(classes) == 1 else "all classes"
+    raise DataError(
+        [
+            f"{name}: the classification-guided module learns which classes an image has, but every training image of "
+            f"{data.name} has {which}: add images without it, or set guidance: false"
+        ]
+    )
+
+
 def check_depth(data: SegmentationData, depths: Mapping[str, int], crop: int) -> None:
     """Raises DataError unless the bottleneck at each depth keeps 2x2 px, on the training crop and on every image.
 

@@ -28,10 +28,7 @@ from unetsearch.data.layouts import EXPECTED, find_layout
 from unetsearch.data.masks import as_mask
 from unetsearch.data.reading import ReadingError, large_images_allowed
 from unetsearch.data.samples import Sample, from_item, read_pair
-from unetsearch.space.settings import DataSettings
-
-CELLS = "cells"
-"""The path that stands for the embedded synthetic set (a folder of this name is `./cells`)."""
+from unetsearch.space.settings import EMBEDDED, DataSettings
 
 THREADS = 4  # decoders release the interpreter lock
 
@@ -57,13 +54,13 @@ class Found:
 
 
 def load_data(settings: DataSettings) -> SegmentationData:
-    """The checked data of the folder `settings.path`, or of the embedded set `cells`.
+    """The checked data of the folder `settings.path`, or of the embedded set of that name.
 
     A `~` at its start is the home folder. Raises DataError with every problem that was found.
     """
-    if settings.path == CELLS:
-        images, masks, _ = make_cells()
-        data = from_dataset(list(zip(images, masks, strict=True)), CELLS, settings)
+    if settings.path in EMBEDDED:
+        images, masks, _ = make_cells(empty=EMBEDDED[settings.path])
+        data = from_dataset(list(zip(images, masks, strict=True)), settings.path, settings)
         return replace(data, notes=(f"the embedded synthetic cells: {data.notes[0]}", *data.notes[1:]))
     title = f"data folder {settings.path}"
     if not settings.path.strip():

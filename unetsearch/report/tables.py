@@ -1,9 +1,10 @@
 """The rows of `trials.csv` and `front.csv`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unetsearch.search.records import TrialRecord, front_of
+from unetsearch.space.backbone import Backbone
 from unetsearch.space.settings import Objective
 
 
@@ -20,10 +21,10 @@ def front_rows(
 
 
 def _row(record: TrialRecord, classes: Sequence[str]) -> dict[str, Any]:
-    architecture = record.architecture.to_dict()
+    architecture = record.architecture.to_dict() | {"encoder": record.architecture.encoder_name}
     del architecture["in_channels"], architecture["out_channels"]  # the same in every row
     skip = architecture.pop("skip")
-    channels = "-".join(str(channels) for channels in architecture.pop("channels"))
+    channels, decoder_channels = (_dashed(architecture.pop(name)) for name in ("channels", "decoder_channels"))
     row: dict[str, Any] = {
         "trial": record.name.removeprefix("#"),
         "state": record.state,
@@ -36,7 +37,10 @@ def _row(record: TrialRecord, classes: Sequence[str]) -> dict[str, Any]:
         "channels": channels,
         "skip": skip["rule"],
         "skip_channels": skip["channels"],
+        "skip_sources": _edges(skip.get("sources")),
         **architecture,
+        "pretrained": isinstance(record.architecture.encoder, Backbone) and record.architecture.encoder.pretrained,
+        "decoder_channels": decoder_channels,
         **record.recipe.to_dict(),
         "seconds": round(record.seconds, 2),
         "hash": record.hash,
@@ -47,3 +51,12 @@ def _row(record: TrialRecord, classes: Sequence[str]) -> dict[str, Any]:
         scores = zip(classes[1:], record.final.dice_by_class, strict=True)
         row |= {f"dice_{name}": round(dice, 6) for name, dice in scores}
     return row
+
+
+def _dashed(channels: Sequence[int] | None) -> str | None:
+    return None if channels is None else "-".join(map(str, channels))
+
+
+def _edges(sources: Mapping[str, Sequence[str]] | None) -> str | None:
+    """`X[0,1]: X[0,0] X[1,0]; ...` of free skips."""
+    return None if sources is None else "; ".join(f"{node}: {' '.join(read)}" for node, read in sources.items())

@@ -1,12 +1,13 @@
 """Numbers and networks in the words of a person."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 
 from unetsearch.space.architecture import Architecture
-from unetsearch.space.space import ARCHITECTURE_DEFAULTS
+from unetsearch.space.backbone import Backbone
 from unetsearch.space.values import Scalar
 
-_SELDOM = ("norm", "activation", "down", "up", "dropout")
+_SELDOM = ("stem", "decoder", "norm", "activation", "down", "up", "padding", "dropout", "combine", "guidance")
 """Values that are told where they are not as usual."""
 
 _NAMES = {"full_scale": "full-scale"}
@@ -39,12 +40,22 @@ def topology(architecture: Architecture) -> str:
     skips = f"{rule} skips"
     if architecture.skip.channels is not None:
         skips += f" of {architecture.skip.channels}"
+    if architecture.skip.sources is not None:
+        skips += f" with {sum(len(read) for _, read in architecture.skip.sources)} edges"
     if architecture.deep_supervision:
         skips += " (deep supervision)"
+    encoder = f"{architecture.encoder_name} encoder"
+    if isinstance(architecture.encoder, Backbone) and architecture.encoder.pretrained:
+        encoder = f"pretrained {encoder}"
     channels = "-".join(str(channels) for channels in architecture.channels)
+    usual = {field.name: field.default for field in fields(Architecture)}
     values = {name: getattr(architecture, name) for name in _SELDOM}
-    unusual = [f"{name} {value}" for name, value in values.items() if value != ARCHITECTURE_DEFAULTS[name]]
-    return ", ".join([f"depth {architecture.depth}", skips, f"{architecture.encoder_name} encoder", channels, *unusual])
+    unusual = [_said(name, value) for name, value in values.items() if value != usual[name]]
+    return ", ".join([f"depth {architecture.depth}", skips, encoder, channels, *unusual])
+
+
+def _said(name: str, value: object) -> str:
+    return name if value is True else f"{name} {value}"
 
 
 def training(values: Mapping[str, Scalar]) -> str:

@@ -8,7 +8,8 @@ from hashlib import sha256
 
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.graph import Graph
-from unetsearch.network.cost import Cost, cost
+from unetsearch.graph.sizes import context
+from unetsearch.network.cost import COST_IMAGE_SIZE, Cost, cost
 from unetsearch.search.records import TrialRecord
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.recipe import Recipe
@@ -28,8 +29,9 @@ class Candidate:
 
     @cached_property
     def cost(self) -> Cost:
-        """Of the graph; counted when it is asked for, without memory."""
-        return cost(self.graph)
+        """Of logits for a whole 256x256 image; counted when it is asked for, without memory."""
+        height, width = (context(self.graph, side).size for side in COST_IMAGE_SIZE)
+        return cost(self.graph, (height, width))
 
     @classmethod
     def at(cls, point: Point) -> "Candidate":

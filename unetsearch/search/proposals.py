@@ -9,11 +9,10 @@ from time import time
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
-from unetsearch.errors import SpaceError
 from unetsearch.search.candidate import Candidate
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.storage import Outcome, Studies
-from unetsearch.space.settings import LimitSettings, SearchSettings
+from unetsearch.space.settings import SearchSettings
 from unetsearch.space.space import Pick, Point, SearchSpace
 from unetsearch.space.values import Choice, Range, Scalar
 
@@ -28,10 +27,6 @@ MAX_TRIES = 2
 
 MAX_DRAWS = 2000
 """A larger space counts as trained after so many random draws without an untrained point within the limits."""
-
-
-LOOKED_AT = 1000
-"""So many points are counted before limits are called too low."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,27 +149,6 @@ class _Known:
                 record.hash for record in records if record.baseline is None and record.state != "failed"
             ),
         )
-
-
-def check_limits(space: SearchSpace) -> None:
-    """Raises SpaceError where none of the points looked at keeps the limits: a study would train nothing."""
-    if space.limits == LimitSettings():
-        return
-    every = space.size is not None and space.size <= LOOKED_AT
-    candidates = map(Candidate.at, space.enumerate() if every else map(space.sample, range(LOOKED_AT)))
-    params, macs = [], []
-    for candidate in candidates:
-        if candidate.within(space.limits):
-            return
-        params.append(candidate.cost.params)
-        macs.append(candidate.cost.macs)
-    which = "none of its points" if every else f"none of {LOOKED_AT:,} points drawn at random"
-    raise SpaceError(
-        [
-            f"limits: {which} keeps them: the fewest parameters are {min(params):,}, the fewest MACs {min(macs):,}; "
-            "raise the limits, or let width and depth be smaller"
-        ]
-    )
 
 
 def make_sampler(search: SearchSettings, trials_so_far: int) -> BaseSampler:

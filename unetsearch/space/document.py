@@ -14,7 +14,7 @@ from unetsearch.space.marks import Marked, Marker
 from unetsearch.space.quantities import parse_count, parse_duration
 from unetsearch.space.reader import Reader, largest
 from unetsearch.space.recipe import Recipe
-from unetsearch.space.settings import Baseline, DataSettings, LimitSettings, SearchSettings, SplitSettings
+from unetsearch.space.settings import EMBEDDED, Baseline, DataSettings, LimitSettings, SearchSettings, SplitSettings
 from unetsearch.space.space import SearchSpace, every_number
 from unetsearch.space.values import Choice, Value
 
@@ -32,7 +32,7 @@ def load_space(path: Path, overrides: Sequence[str] = (), describe: Describe | N
     except OSError as error:
         raise SpaceError([f"{path}: cannot be read ({error.strerror or error})"]) from None
     space = parse_space(text, str(path), overrides, stem=path.stem, describe=describe)
-    if space.data.path == "cells":
+    if space.data.path in EMBEDDED:
         return space
     told_here = any(override.partition("=")[0].strip() in ("data", "data.path") for override in overrides)
     folder = (Path() if told_here else path.parent) / Path(space.data.path).expanduser()

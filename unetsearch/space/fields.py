@@ -232,7 +232,9 @@ TRAINING: dict[str, Field] = {
 }
 
 DATA: dict[str, Field] = {
-    "path": Field(Text("a folder, or cells"), "cells", "images and masks, as seen from this file; cells: built in"),
+    "path": Field(
+        Text("a folder, or cells"), "cells", "images and masks, as seen from this file; or a set that is built in"
+    ),
     "ignore": Field(Number(-1, 65535, integer=True), None, "mask value that is neither trained on nor scored"),
     "threshold": Field(Number(0, 65535, integer=True), None, "mask values above it are foreground"),
 }

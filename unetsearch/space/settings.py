@@ -44,11 +44,15 @@ class SplitSettings:
     seed: int = 0
 
 
+EMBEDDED: Mapping[str, float] = {"cells": 0.0, "cells-empty": 1 / 3}
+"""The synthetic sets that need no folder, and the share of images without a cell (a folder `cells` is `./cells`)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSettings:
     """Where the images are and how their masks are read.
 
-    `path`: a folder, or `cells` for the embedded synthetic set. `classes`: `auto`, or the mask value of each
+    `path`: a folder, or the name of an embedded set. `classes`: `auto`, or the mask value of each
     class by its name, background first. `ignore`: a mask value that is neither trained on nor scored.
     `threshold`: mask values above it are foreground (for anti-aliased or JPEG masks).
     """

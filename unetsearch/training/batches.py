@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unetsearch.data.dataset import IGNORE, SegmentationData
 from unetsearch.space.recipe import Recipe
+from unetsearch.training.context import mirror_indices, mirrored
 
 MIN_DEVIATION = 1e-6
 """A constant channel is left at 0 and not divided by nothing."""
@@ -65,14 +66,16 @@ def normalised(image: NDArray[Any]) -> NDArray[np.float32]:
     return result
 
 
-def batches(pairs: Sequence[Pair], recipe: Recipe, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless batches of random crops: images (B, C, crop, crop) and masks (B, crop, crop).
+def batches(pairs: Sequence[Pair], recipe: Recipe, seed: int, margin: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless batches of random crops: images (B, C, side, side) and masks (B, crop, crop).
+
+    `side` is crop + 2 * margin: the image goes on around the crop by so many pixels, mirrored beyond its border.
 
     Every image is drawn once before any is drawn again. An image smaller than the crop is mirrored up to it, and
     what was added is IGNORE in the mask. Each sample has its own position, flip and turn; the same for the same seed.
     """
     random = torch.Generator().manual_seed(seed)
-    padded = [pad_to(pair, recipe.crop) for pair in pairs]
+    padded = [_framed(pad_to(pair, recipe.crop), margin) for pair in pairs]
     order: list[int] = []
     while True:
         while len(order) < recipe.batch_size:
@@ -92,24 +95,23 @@ def pad_to(pair: Pair, size: int) -> Pair:
     height, width = pair.mask.shape
     if height >= size and width >= size:
         return pair
-    rows = _mirror(height, max(size, height)).to(pair.image.device)
-    columns = _mirror(width, max(size, width)).to(pair.image.device)
+    rows = mirror_indices(height, 0, max(size, height)).to(pair.image.device)
+    columns = mirror_indices(width, 0, max(size, width)).to(pair.image.device)
     mask = torch.full((len(rows), len(columns)), IGNORE, dtype=pair.mask.dtype, device=pair.mask.device)
     mask[:height, :width] = pair.mask
     return Pair(pair.image[:, rows][:, :, columns], mask)
 
 
-def _mirror(length: int, size: int) -> Tensor:
-    """Indices 0..length-1 and back again, `size` of them."""
-    period = max(2 * length - 2, 1)
-    index = torch.arange(size) % period
-    return torch.minimum(index, period - index) if length > 1 else torch.zeros_like(index)
+def _framed(pair: Pair, margin: int) -> Pair:
+    """The image with a margin around it; the mask as it is."""
+    return Pair(mirrored(pair.image, margin, margin), pair.mask)
 
 
 def _crop(pair: Pair, size: int, place: list[float], turn: int) -> Pair:
     height, width = pair.mask.shape
     top, left = int(place[0] * (height - size + 1)), int(place[1] * (width - size + 1))
-    image = pair.image[:, top : top + size, left : left + size]
+    side = size + pair.image.shape[-1] - width  # with the margins
+    image = pair.image[:, top : top + side, left : left + side]
     mask = pair.mask[top : top + size, left : left + size]
     if turn >= 4:
         image, mask = image.flip(-1), mask.flip(-1)

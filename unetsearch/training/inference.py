@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from unetsearch.network.network import Network
 from unetsearch.training.batches import Pair
+from unetsearch.training.context import logits_of
 from unetsearch.training.device import autocast, memory_format
 from unetsearch.training.metrics import Overlap, image_scores, mean_overlap
 
@@ -19,7 +21,7 @@ def labels(logits: Tensor) -> Tensor:
     return ((logits[:, 0] > 0) if logits.shape[1] == 1 else logits.argmax(1)).to(torch.uint8)
 
 
-def predict(network: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
+def predict(network: Network, images: Sequence[Tensor]) -> list[Tensor]:
     """The label map (H, W) of each normalised image (C, H, W), any sizes, in their order, on the processor.
 
     Sets evaluation mode.
@@ -34,11 +36,11 @@ def predict(network: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
                 batch = torch.stack(group[start : start + count])
                 batch = batch.contiguous(memory_format=memory_format(batch.device))
                 with autocast(batch.device):
-                    predictions += labels(network(batch)).cpu()
+                    predictions += labels(logits_of(network, batch)).cpu()
     return predictions
 
 
-def evaluate(network: nn.Module, pairs: Sequence[Pair], classes: int) -> Overlap:
+def evaluate(network: Network, pairs: Sequence[Pair], classes: int) -> Overlap:
     """Dice and IoU on whole images, by class; masks are on the processor. Sets evaluation mode."""
     predictions = predict(network, [pair.image for pair in pairs])
     return mean_overlap(

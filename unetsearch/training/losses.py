@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unetsearch.data.dataset import IGNORE
+from unetsearch.network.network import Outputs
 from unetsearch.space.recipe import Loss
 
 SMOOTH = 1.0
@@ -59,3 +60,20 @@ LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
 def heads_loss(loss: Loss, heads: Sequence[Tensor], target: Tensor) -> Tensor:
     """The mean of the loss over the heads' logits, each (B, K, H, W), computed in float32."""
     return torch.stack([LOSSES[loss](logits.float(), target) for logits in heads]).mean()
+
+
+def presence_loss(presence: Tensor, target: Tensor) -> Tensor:
+    """Mean cross-entropy of each class being in the crop, nats: presence logits (B, K), target (B, H, W).
+
+    K = 1: of class 1, else of every class. The classification-guided module of U-Net 3+ learns by it.
+    """
+    count = presence.shape[1]
+    classes = range(1, 2) if count == 1 else range(count)
+    truth = torch.stack([(target == index).flatten(1).any(1) for index in classes], 1)
+    return functional.binary_cross_entropy_with_logits(presence.float(), truth.float())
+
+
+def outputs_loss(loss: Loss, outputs: Outputs, target: Tensor) -> Tensor:
+    """The loss of the heads, and with classification guidance that of the presence of classes beside it."""
+    heads = heads_loss(loss, outputs.heads, target)
+    return heads if outputs.presence is None else heads + presence_loss(outputs.presence, target)

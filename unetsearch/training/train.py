@@ -4,17 +4,20 @@ from collections.abc import Iterator
 from itertools import islice
 from math import isfinite
 from time import perf_counter
+from typing import cast
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from unetsearch.graph.sizes import context
 from unetsearch.network.network import Network
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.batches import DeviceData, batches
+from unetsearch.training.context import outputs_of
 from unetsearch.training.device import autocast, memory_format
 from unetsearch.training.inference import evaluate
-from unetsearch.training.losses import heads_loss
+from unetsearch.training.losses import outputs_loss
 from unetsearch.training.score import Score
 
 GRADIENT_NORM = 12.0
@@ -36,16 +39,19 @@ def train(network: Network, data: DeviceData, recipe: Recipe, seed: int) -> Iter
     network.to(memory_format=memory_format(device))
     average = get_ema_multi_avg_fn(recipe.averaging)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    scored = cast(Network, averaged.module)
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, recipe))
     evaluations = {round(recipe.steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)}
     loss_sum, since = torch.zeros((), device=device), 0
 
-    for step, (images, masks) in enumerate(islice(batches(data.train, recipe, seed), recipe.steps), start=1):
+    margin = context(network.graph, recipe.crop).margin
+
+    for step, (images, masks) in enumerate(islice(batches(data.train, recipe, seed, margin), recipe.steps), start=1):
         network.train()
         with autocast(device):
-            heads = network.outputs(images.contiguous(memory_format=memory_format(device))).heads
-        loss = heads_loss(recipe.loss, heads, masks)
+            outputs = outputs_of(network, images.contiguous(memory_format=memory_format(device)), recipe.crop)
+        loss = outputs_loss(recipe.loss, outputs, masks)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
@@ -55,13 +61,13 @@ def train(network: Network, data: DeviceData, recipe: Recipe, seed: int) -> Iter
         loss_sum, since = loss_sum + loss.detach(), since + 1  # a sum on the device: reading it would wait
         if step in evaluations:
             mean_loss = loss_sum.item() / since
-            if not isfinite(mean_loss) or not _finite(averaged.module):
+            if not isfinite(mean_loss) or not _finite(scored):
                 what = "the weights were not finite" if isfinite(mean_loss) else f"the loss was {mean_loss}"
                 advice = f"(learning rate {recipe.learning_rate:g}): try a lower one"
                 raise DivergedError(f"{what} by step {step} {advice}")
-            overlap = evaluate(averaged.module, data.validation, data.classes)
+            overlap = evaluate(scored, data.validation, data.classes)
             if step == recipe.steps:
-                network.load_state_dict(averaged.module.state_dict())
+                network.load_state_dict(scored.state_dict())
             yield Score(
                 step=step,
                 loss=mean_loss,

@@ -1,0 +1,94 @@
+"""What must hold of a space and its data together, before a folder is made and anything is trained."""
+
+from collections.abc import Iterator
+
+from unetsearch.data.checks import check_depth, check_guidance
+from unetsearch.data.dataset import SegmentationData
+from unetsearch.errors import SpaceError
+from unetsearch.graph.references import baseline_architecture
+from unetsearch.network.pretrained import pretrained_file
+from unetsearch.search.candidate import Candidate
+from unetsearch.space.architecture import Architecture
+from unetsearch.space.backbone import PREFIX, Backbone
+from unetsearch.space.settings import LimitSettings
+from unetsearch.space.space import SearchSpace
+from unetsearch.space.values import Choice, Option, Range, Scalar
+from unetsearch.training.context import check_context
+
+LOOKED_AT = 1000
+"""So many points are counted before limits are called too low."""
+
+
+def check_fit(space: SearchSpace, data: SegmentationData) -> None:
+    """Raises UnetsearchError where images are too small for a network, where there is nothing for guidance to learn,
+    where pretrained weights are not to be had, or where no point keeps the limits.
+    """
+    check_depth(data, space.depths, space.recipe.crop)
+    if any(option.value is True for option in _options(space, "guidance")):
+        check_guidance(data, "architecture.guidance")
+    for name, architecture in _baselines(space):
+        if architecture.padding == "valid":
+            check_context(data, name, architecture, space.recipe.crop)
+        if architecture.guidance:
+            check_guidance(data, name)
+    for name in sorted(set(_pretrained(space))):
+        pretrained_file(name)
+    check_limits(space)
+
+
+def check_limits(space: SearchSpace) -> None:
+    """Raises SpaceError where none of the points looked at keeps the limits: a study would train nothing."""
+    if space.limits == LimitSettings():
+        return
+    every = space.size is not None and space.size <= LOOKED_AT
+    params, macs = [], []
+    for candidate in _candidates(space, every):
+        if candidate.within(space.limits):
+            return
+        params.append(candidate.cost.params)
+        macs.append(candidate.cost.macs)
+    which = "none of its points" if every else f"none of {LOOKED_AT:,} points drawn at random"
+    raise SpaceError(
+        [
+            f"limits: {which} keeps them: the fewest parameters are {min(params):,}, the fewest MACs {min(macs):,}; "
+            "raise the limits, or let width and depth be smaller"
+        ]
+    )
+
+
+def _candidates(space: SearchSpace, every: bool) -> Iterator[Candidate]:
+    if every:
+        yield from map(Candidate.at, space.enumerate())
+    else:
+        yield Candidate.at(space.draw(_smallest))  # random draws may miss the few that fit
+        yield from map(Candidate.at, map(space.sample, range(LOOKED_AT)))
+
+
+def _smallest(_: str, value: Choice | Range) -> Scalar:
+    """Picks the lowest number, and the first of other choices."""
+    if isinstance(value, Range):
+        return value.low if value.step is None else value.at(0)
+    numbers = [option.value for option in value.options if isinstance(option.value, int | float)]
+    return min(numbers) if numbers else value.options[0].value
+
+
+def _options(space: SearchSpace, name: str) -> tuple[Option, ...]:
+    value = space.architecture.get(name)
+    return value.options if isinstance(value, Choice) else ()
+
+
+def _baselines(space: SearchSpace) -> Iterator[tuple[str, Architecture]]:
+    for baseline in space.baselines:
+        name = f"the baseline {baseline.name} of depth {baseline.depth}"
+        yield name, baseline_architecture(space, baseline)
+
+
+def _pretrained(space: SearchSpace) -> Iterator[str]:
+    """The backbones whose pretrained weights may be asked for."""
+    for option in _options(space, "encoder"):
+        wanted = option.values.get("pretrained")
+        if isinstance(wanted, Choice) and any(inner.value is True for inner in wanted.options):
+            yield str(option.value).removeprefix(PREFIX)
+    for _, architecture in _baselines(space):
+        if isinstance(architecture.encoder, Backbone) and architecture.encoder.pretrained:
+            yield architecture.encoder.name
