@@ -50,12 +50,14 @@ def build_graph(architecture: Architecture) -> Graph:
         node = _decoder_node(architecture, position, {source: channels[node_name(*source)] for source in sources})
         channels[node.name] = node.channels
         nodes.append(node)
-    heads = supervised(skip, depth) if architecture.deep_supervision else [(0, depth)]
+    nodes = _without_idle_stem(nodes)
+    supervision = supervised(skip, depth) if architecture.deep_supervision else [(0, depth)]
+    heads = [name for name in (node_name(*position) for position in supervision) if name in channels]
     return Graph(
         in_channels=architecture.in_channels,
         out_channels=architecture.out_channels,
         nodes=tuple(nodes),
-        heads=tuple(Head(node=node_name(*position), kernel=3 if skip.channels else 1) for position in heads),
+        heads=tuple(Head(node=name, kernel=3 if skip.channels else 1) for name in heads),
         combine=architecture.combine if len(heads) > 1 else "final",
         guidance=node_name(depth, 0) if architecture.guidance else None,
     )
@@ -119,6 +121,19 @@ def _encoder(architecture: Architecture) -> list[Node]:
         stage = Stage(backbone=backbone, index=index)
         nodes.append(Node(level=level, column=0, inputs=(edge,), channels=backbone.channels[index], block=stage))
     return nodes
+
+
+def _without_idle_stem(nodes: list[Node]) -> list[Node]:
+    """Stem blocks around a backbone, which does not read them, are left out where free skips do not either."""
+    if not any(isinstance(node.block, Stage) for node in nodes):
+        return nodes
+    used: set[str] = set()
+    kept = []
+    for node in reversed(nodes):
+        if node.column or isinstance(node.block, Stage) or node.name in used:
+            used |= {edge.source for edge in node.inputs}
+            kept.append(node)
+    return kept[::-1]
 
 
 def _encoder_node(architecture: Architecture, kinds: Kinds, level: int) -> Node:

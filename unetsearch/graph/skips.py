@@ -28,7 +28,10 @@ def full_scale(depth: int) -> Laid:
 
 
 def lay(skip: Skip, depth: int, top: int = 0) -> Laid:
-    """The decoder's nodes of a skip rule. `top`: the first level that has an encoder node; those above are not read."""
+    """The decoder's nodes of a skip rule. `top`: the first level that has an encoder node; those above are not read.
+
+    A node that would read nothing else is left out, and not read either.
+    """
     match skip.rule:
         case "plain":
             laid = plain(depth)
@@ -39,8 +42,12 @@ def lay(skip: Skip, depth: int, top: int = 0) -> Laid:
         case "free":
             assert skip.sources is not None, "free skips have sources"
             laid = ((node, list(sources)) for node, sources in skip.sources)
+    there = {(level, 0) for level in range(top, depth + 1)}
     for node, sources in laid:
-        yield node, [(level, column) for level, column in sources if column or level >= top]
+        found = [source for source in sources if source in there]
+        if found:
+            there.add(node)
+            yield node, found
 
 
 def supervised(skip: Skip, depth: int) -> list[Position]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from unetsearch.graph.graph import INPUT, Block, Graph, Head
 from unetsearch.network.backbones import Stages
@@ -129,12 +128,18 @@ def _padded(image: Tensor, multiple: int) -> Tensor:
     """The image with its last row and column repeated until the sides are multiples: (B, C, H, W) -> (B, C, H', W')."""
     if multiple == 1:
         return image
-    missing = [-image.shape[-1] % multiple, -image.shape[-2] % multiple]
-    return functional.pad(image, (0, missing[0], 0, missing[1]), mode="replicate")
+    for dimension in (-2, -1):
+        side = image.shape[dimension]
+        places = torch.arange((side + multiple - 1) // multiple * multiple, device=image.device)
+        image = image.index_select(dimension, places.clamp(max=side - 1))
+    return image
 
 
 def _unpadded(logits: Tensor, image: Tensor) -> Tensor:
-    return logits[..., : image.shape[-2], : image.shape[-1]]
+    """The logits of the image's own pixels, copied: as a view, torch.export would tie the sizes to one another."""
+    for dimension in (-2, -1):
+        logits = logits.index_select(dimension, torch.arange(image.shape[dimension], device=logits.device))
+    return logits
 
 
 def _last_uses(graph: Graph) -> dict[str, list[str]]:
