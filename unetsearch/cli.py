@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 SpaceArgument = Annotated[
-    str, typer.Argument(metavar="SPACE", help="A search space: a YAML file, or quickstart, depth, unet-family.")
+    str, typer.Argument(metavar="SPACE", help="A search space: a YAML file, or quickstart, depth, unet-family, encoders, free-skips.")
 ]
 SetOption = Annotated[
     list[str] | None,

@@ -32,17 +32,18 @@ class Presence(nn.Module):
 def guided(logits: Tensor, presence: Tensor) -> Tensor:
     """The logits (B, K, H, W) of "the pixel has the class, and the image has it", by the presence logits (B, K).
 
-    The probability of a class is multiplied by that of its presence (and, for K > 1, divided by the sum over classes):
-    where the class is absent, it ends near 0 everywhere. The paper multiplies by 0 or 1.
+    The probability of a foreground class is multiplied by that of its presence, and the background gets what is taken
+    away: an absent class ends near 0 everywhere, however sure a pixel was. The paper multiplies by 0 or 1.
     """
-    gate = functional.logsigmoid(presence.float())[:, :, None, None]
-    x = logits.float()
+    x, gates = logits.float(), presence.float()[:, :, None, None]
     if logits.shape[1] > 1:
-        return functional.log_softmax(x, 1) + gate
-    closed = functional.logsigmoid(-presence.float())[:, :, None, None]
-    both = functional.logsigmoid(x) + gate
-    neither = torch.logaddexp(functional.logsigmoid(-x), functional.logsigmoid(x) + closed)
-    return both - neither
+        p = functional.log_softmax(x, 1)
+        kept = p[:, 1:] + functional.logsigmoid(gates[:, 1:])
+        taken = p[:, 1:] + functional.logsigmoid(-gates[:, 1:])
+        return torch.cat([torch.logsumexp(torch.cat([p[:, :1], taken], 1), 1, keepdim=True), kept], 1)
+    kept = functional.logsigmoid(x) + functional.logsigmoid(gates)
+    taken = functional.logsigmoid(x) + functional.logsigmoid(-gates)
+    return kept - torch.logaddexp(functional.logsigmoid(-x), taken)
 
 
 def mean_of(heads: Sequence[Tensor]) -> Tensor:
