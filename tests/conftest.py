@@ -1,8 +1,13 @@
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from unetsearch import cli
 
 
 @pytest.fixture
@@ -19,3 +24,46 @@ def real_data() -> Callable[[str], Path]:
         return path
 
     return folder
+
+
+TINY = """
+name: tiny
+architecture:
+  depth: [1, 2]
+  width: 4
+  skip: [plain, full_scale]
+training: {steps: 4, evaluations: 2, crop: 16, batch_size: 2}
+baselines: [{unet: {depth: 2}}]
+search: {trials: 2}
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder with a small space and a small data set in it."""
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(TINY)
+    random = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        Path("data", folder).mkdir(parents=True)
+    for index in range(8):
+        mask = np.zeros((24, 20 + index), np.uint8)
+        mask[4 + index : 12 + index, 5:12] = 255
+        image = mask // 2 + random.integers(0, 60, mask.shape).astype(np.uint8)
+        Image.fromarray(image).save(f"data/images/{index}.png")
+        Image.fromarray(mask).save(f"data/masks/{index}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Runs a command in this process: its exit status, what it printed, and what it complained."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["unetsearch", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        return caught.value.code or 0, captured.out, captured.err
+
+    return run

@@ -1,7 +1,7 @@
 import jsonschema
 import pytest
 
-from unetsearch.space.document import load_space
+from unetsearch.api import load_space
 from unetsearch.space.fields import ARCHITECTURE
 from unetsearch.space.marks import Marked, Marker
 from unetsearch.space.schema import json_schema

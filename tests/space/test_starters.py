@@ -1,15 +1,17 @@
 import pytest
 
+from unetsearch.api import load_space
 from unetsearch.errors import SpaceError
-from unetsearch.space.document import load_space
 from unetsearch.space.starters import find_space, starters
 
 
 def test_the_shipped_spaces():
-    assert set(starters()) == {"quickstart", "depth", "unet-family"}
+    edges = (2, 11, 35, 85)  # of depths 1 to 4
     assert {name: load_space(path).size for name, path in starters().items()} == {
         "quickstart": 80,
         "depth": 5,
+        "encoders": 720,
+        "free-skips": 9 * 2 * sum(2**count for count in edges),
         "unet-family": 1200,
     }
 
@@ -25,6 +27,6 @@ def test_neither_file_nor_name():
     with pytest.raises(SpaceError) as caught:
         find_space("quikstart")
     assert str(caught.value) == (
-        "quikstart: no such file, and no space of that name; there are depth, quickstart, unet-family; "
-        "did you mean 'quickstart'?"
+        "quikstart: no such file, and no space of that name; there are depth, encoders, free-skips, quickstart, "
+        "unet-family; did you mean 'quickstart'?"
     )

@@ -8,6 +8,9 @@ from unetsearch.space.checks import check_count, check_flag
 PREFIX = "timm/"
 """How the name of a backbone begins where an encoder is named."""
 
+SHOWN = 6
+"""At most so many reductions stand in a message."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backbone:
@@ -28,8 +31,9 @@ class Backbone:
         check_flag("encoder.pretrained", self.pretrained)
         doubling = tuple(self.reductions[0] * 2**stage for stage in range(len(self.reductions)))
         if self.reductions[0] not in (2, 4) or self.reductions != doubling:
+            shown = [*map(str, self.reductions[:SHOWN]), *(["..."] if len(self.reductions) > SHOWN else [])]
             raise ArchitectureError(
-                f"{PREFIX}{self.name}: its stages reduce by {', '.join(map(str, self.reductions))}; "
+                f"{PREFIX}{self.name}: its stages reduce by {', '.join(shown)}; "
                 "levels need reductions that double from 2 or from 4"
             )
         if len(self.channels) != len(self.reductions):

@@ -1,0 +1,97 @@
+import pytest
+import torch
+
+from unetsearch.api import reference
+from unetsearch.data.dataset import IGNORE, SegmentationData, Split
+from unetsearch.errors import DataError
+from unetsearch.graph.build import build_graph
+from unetsearch.network.network import build_network
+from unetsearch.space.recipe import Recipe
+from unetsearch.training.batches import Pair, batches
+from unetsearch.training.context import check_context, logits_of, mirrored, outputs_of
+
+
+def network(name="unet-2015", **values):
+    torch.manual_seed(0)
+    return build_network(build_graph(reference(name, width=4, **values))).eval()
+
+
+def test_mirrored_like_the_library_does_it_and_beyond():
+    x = torch.arange(20.0).reshape(1, 1, 4, 5)
+    expected = torch.nn.functional.pad(x, (3, 3, 2, 2), mode="reflect")
+    assert torch.equal(mirrored(x, 2, 3), expected)
+    assert mirrored(x, 9, 11).shape == (1, 1, 22, 27)  # torch's own refuses that
+    assert torch.equal(mirrored(x, 0, 0), x)
+    assert torch.equal(mirrored(torch.ones(1, 1, 1, 1), 2, 1), torch.ones(1, 1, 5, 3))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (61, 75)])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_whole_images_come_back_at_their_size_and_place(depth, size):
+    """In the middle, where nothing is mirrored, the logits are those of the bare network at the same pixels."""
+    net = network(depth=depth)
+    x = torch.randn(1, 1, 2 * size[0], 2 * size[1])
+    with torch.no_grad():
+        found = logits_of(net, x)
+        assert found.shape == (1, 1, 2 * size[0], 2 * size[1])
+        bare = net(x)
+        lost = (x.shape[2] - bare.shape[2]) // 2, (x.shape[3] - bare.shape[3]) // 2
+        if x.shape[2] % 2**depth == x.shape[3] % 2**depth == 0 and lost[0] % 2**depth == 0:
+            torch.testing.assert_close(
+                found[..., lost[0] : lost[0] + bare.shape[2], lost[1] : lost[1] + bare.shape[3]], bare
+            )
+
+
+def test_a_crop_is_answered_like_the_whole_image():
+    """Training sees what inference sees: the same pixels with the same surroundings give the same logits."""
+    net = network(depth=2)
+    recipe = Recipe(crop=32, batch_size=4)
+    image = torch.randn(1, 96, 96)
+    mask = (image[0] > 0).to(torch.uint8)
+    margin = 22  # 44 px are lost at depth 2, and a crop of 32 is such that all sides halve evenly
+    images, masks = next(batches([Pair(image, mask)], recipe, 3, margin))
+    assert images.shape == (4, 1, 32 + 2 * margin, 32 + 2 * margin)
+    assert masks.shape == (4, 32, 32)
+    middle = images[:, 0, margin:-margin, margin:-margin]
+    assert torch.equal((middle > 0).to(torch.uint8), masks)
+    plain, _ = next(batches([Pair(image, mask)], recipe, 3))
+    assert torch.equal(plain[:, 0], middle)
+    with torch.no_grad():
+        heads = outputs_of(net, images, 32).heads
+    assert heads[-1].shape == (4, 1, 32, 32)
+
+
+def test_a_small_image_is_mirrored_up_to_the_crop_and_around_it():
+    pair = Pair(torch.randn(1, 20, 24), torch.ones(20, 24, dtype=torch.uint8))
+    images, masks = next(batches([pair], Recipe(crop=32, batch_size=2), 0, 10))
+    assert images.shape == (2, 1, 52, 52)
+    assert sorted(set(masks.flatten().tolist())) == [1, IGNORE]
+
+
+def data(side):
+    images = tuple(torch.zeros(1, side, side, dtype=torch.uint8).numpy() for _ in range(3))
+    return SegmentationData(
+        name="tiles",
+        images=images,
+        masks=tuple(image[0] for image in images),
+        stems=("a", "b", "c"),
+        groups=("a", "b", "c"),
+        classes=("background", "cell"),
+        split=Split(train=(0,), validation=(1,), test=(2,), by="random"),
+        notes=(),
+        fingerprint="x",
+    )
+
+
+def test_images_too_small_to_be_mirrored_so_far():
+    architecture = reference("unet-2015")
+    check_context(data(96), "the baseline unet-2015 of depth 4", architecture, 96)
+    with pytest.raises(DataError) as caught:
+        check_context(data(64), "the baseline unet-2015 of depth 4", architecture, 96)
+    assert str(caught.value) == (
+        "the baseline unet-2015 of depth 4 has unpadded convolutions and reads 94 px around each crop, mirrored at the "
+        "image's border: it needs images of at least 95 px, but tiles has images of 64 px: take a depth of at most 3, "
+        "or padded convolutions (the reference unet)"
+    )
+    with pytest.raises(DataError, match=r"images of 8 px: take padded convolutions"):
+        check_context(data(8), "the baseline unet-2015 of depth 4", architecture, 32)
