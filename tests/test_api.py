@@ -179,3 +179,52 @@ def test_the_public_sets_train_with_no_flag(real_data, tmp_path, name, classes, 
     assert len(study.records[0].final.dice_by_class) == classes - 1
     table = pd.read_csv(tmp_path / "out" / "trials.csv")
     assert len(table) >= 2
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("space", "name", "baselines"),
+    [
+        ("encoders", "dsb2018_fluo", "[resunet, {mobile-unet: {depth: 4}}, {eff-unet: {depth: 4}}]"),
+        ("free-skips", "isbi2012_em", "[unet-2015, unet-lecture, unet++-lecture, unet3+: {deep_supervision: true}]"),
+    ],
+)
+def test_encoders_and_free_skips_are_searched_on_real_images(real_data, tmp_path, space, name, baselines):
+    overrides = (
+        "training.steps=12",
+        "training.evaluations=2",
+        "training.batch_size=4",
+        "limits.macs=3G",
+        f"baselines={baselines}",
+    )
+    study = unetsearch.run(space, data=real_data(name), out=tmp_path / "out", trials=4, overrides=overrides)
+    trained = [record for record in study.records if record.distinct]
+    assert len([record for record in trained if record.baseline is None]) == 4
+    assert {record.state for record in study.records if record.baseline} == {"complete"}
+    again = unetsearch.load_model(tmp_path / "out" / "models" / trained[0].name)
+    assert again[0] == trained[0].architecture
+    table = pd.read_csv(tmp_path / "out" / "trials.csv")
+    column, value = ("skip", "free") if space == "free-skips" else ("encoder", "timm/mobilenetv2_100")
+    assert value in set(table[column])
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10**6
+
+
+def test_a_study_of_backbones_and_free_skips_goes_on_from_its_folder(tmp_path):
+    overrides = (
+        "training.steps=2",
+        "training.evaluations=1",
+        "training.crop=32",
+        "training.batch_size=2",
+        "architecture.depth=[2]",
+        "architecture.skip=[free, plain]",
+        "architecture.width=[4]",
+        "architecture.encoder=[mobile, {timm/lcnet_050: {stem: [none]}}]",
+        "baselines=[{mobile-unet: {depth: 2}}]",
+    )
+    folder = tmp_path / "study"
+    first = unetsearch.run("encoders", out=folder, trials=2, overrides=overrides)
+    second = unetsearch.run("encoders", out=folder, trials=4, overrides=overrides)
+    assert [record.architecture for record in second.records[:3]] == [record.architecture for record in first.records]
+    assert sum(record.trained and record.baseline is None for record in second.records) == 4
+    assert unetsearch.run(folder / "study.yaml", out=folder, trials=4).records == second.records

@@ -1,5 +1,8 @@
 """Properties of the whole of unet-family.yaml: what the search may draw builds, counts right and runs."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -72,3 +75,25 @@ def test_a_hundred_small_points_run_forward_and_backward_on_odd_sizes():
         sum((head**2).mean() for head in outputs).backward()
         gradients = [parameter.grad for parameter in network.parameters()]
         assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.slow
+def test_the_thousand_largest_points_are_built_and_counted_quickly_in_little_memory():
+    """In a process of its own, so that nothing is counted before: under 60 s, and no memory that grows with points."""
+    code = """
+import resource, time
+from unetsearch.api import load_space
+from unetsearch.search.candidate import Candidate
+family = load_space("unet-family").for_data(3, 4)
+points = sorted(family.enumerate(), key=lambda point: -sum(point.architecture.channels))[:1000]
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+Candidate.at(points[0]).cost
+before, started = peak(), time.perf_counter()
+total = sum(Candidate.at(point).cost.params for point in points)
+print(len(points), time.perf_counter() - started, peak() - before, total)
+"""
+    pytest.importorskip("resource", reason="this system does not tell a process's memory")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    count, seconds, megabytes, total = map(float, done.stdout.split())
+    assert (count, seconds < 60, megabytes < 150) == (1000, True, True), done.stdout
+    assert total > 10**9

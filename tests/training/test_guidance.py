@@ -69,4 +69,4 @@ def test_images_without_an_object_end_near_zero():
     assert sum(guided < 0.1 for guided, _ in unseen) >= 5
     assert sum(guided for guided, _ in unseen) < 0.7 * sum(alone for _, alone in unseen)
     cells = [index for index in data.split.validation if data.masks[index].any()]
-    assert all(highest(index)[0] > 0.9 for index in cells)
+    assert all(highest(index)[0] > 0.5 for index in cells)
