@@ -140,6 +140,16 @@ def test_a_network_that_fails_again_is_not_tried_a_third_time(runner, space, fak
         assert all(record.state == "infeasible" for record in learnt)
 
 
+def test_a_network_of_a_listed_space_that_failed_once_is_tried_again_in_the_same_run(
+    runner, space, fake_slot, diverged
+):
+    slot = fake_slot(fail={3: diverged})
+    _, records = runner.run(replace(space, search=SearchSettings(trials=100, sampler="enumerate")), slot)
+    assert states(records).count("failed") == 1
+    assert len({record.hash for record in records if record.distinct}) == 9
+    assert len(slot.jobs) == 10
+
+
 def test_failures_in_a_row_end_a_run(runner, endless, fake_slot, diverged):
     slot = fake_slot(fail=dict.fromkeys(range(1, 100), diverged))
     events, records = runner.run(endless, slot, trials=50)

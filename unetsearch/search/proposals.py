@@ -1,7 +1,7 @@
 """What to train next: points asked of the sampler, or the next of a space that is enumerated."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from time import time
@@ -106,6 +106,9 @@ class Proposals:
             if Candidate.at(point).hash not in known.settled:
                 self.studies.search.enqueue_trial(dict(point.values))
                 return True
+        for values in known.once_failed:
+            self.studies.search.enqueue_trial(dict(values))
+            return True
         return False
 
     def _untrained(self, known: "_Known") -> Point | None:
@@ -130,24 +133,28 @@ class _Known:
     """What the records say of points by their hashes.
 
     `trained`: with their record. `hopeless`: failed too often, and why. `settled`: points of the space that have their
-    outcome (a baseline is no point of the space: the point that equals it is still to be told).
+    outcome (a baseline is no point of the space: the point that equals it is still to be told). `once_failed`: the
+    values of points that deserve another try.
     """
 
     trained: dict[str, TrialRecord]
     hopeless: dict[str, str]
     settled: frozenset[str]
+    once_failed: tuple[Mapping[str, Scalar], ...]
 
     @classmethod
     def of(cls, records: Sequence[TrialRecord]) -> "_Known":
         failed = [record for record in records if record.state == "failed"]
         tries = Counter(record.hash for record in failed)
         hopeless = {record.hash: record.reason or "" for record in failed if tries[record.hash] >= MAX_TRIES}
+        trained = {record.hash: record for record in reversed(records) if record.state == "complete"}
+        settled = frozenset(record.hash for record in records if record.baseline is None and record.state != "failed")
+        done = {*trained, *hopeless, *settled}
         return cls(
-            trained={record.hash: record for record in reversed(records) if record.state == "complete"},
+            trained=trained,
             hopeless=hopeless,
-            settled=frozenset(
-                record.hash for record in records if record.baseline is None and record.state != "failed"
-            ),
+            settled=settled,
+            once_failed=tuple(r.values for r in failed if r.baseline is None and r.hash not in done),
         )
 
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
@@ -91,10 +92,7 @@ class Slot:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- lives as long as the process
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "unetsearch.search.trainer"],  # -P: no file of the working folder is imported
-            env=os.environ
-            | {
-                "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry and isinstance(entry, str))
-            },  # it finds what this one found
+            env=os.environ | {"PYTHONPATH": _python_path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -130,6 +128,12 @@ class Slot:
         self.close()
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         return f"the trainer process {how}" + (f": {lines[-1]}" if lines else "")
+
+
+def _python_path() -> str:
+    """Where the new process finds what this one found: also a checkout that is not installed."""
+    entries = [entry for entry in sys.path if entry and isinstance(entry, str)]
+    return os.pathsep.join([*entries, str(Path(__file__).resolve().parents[2])])
 
 
 def _forward(stream: IO[bytes], answers: SimpleQueue[Any]) -> None:
