@@ -8,8 +8,9 @@ from pathlib import Path
 
 from unetsearch.api import read_study
 from unetsearch.graph.build import build_graph
-from unetsearch.graph.drawing import draw_svg
+from unetsearch.graph.drawing.svg import draw_svg
 from unetsearch.report.figures import curves_figure, depth_figure, front_figure, hypervolume_figure
+from unetsearch.report.notes import counted_notes
 from unetsearch.report.views import curves, depth_rows, hypervolume_over_time, network_points
 from unetsearch.search.records import front_of
 
@@ -30,7 +31,8 @@ def write_figures(folder: Path) -> None:
     for name, figure in figures.items():
         figure.write_image(folder / f"{name}.png", width=WIDTH)
     best = max(front_of(study.records, objectives), key=lambda record: record.final.dice)
-    (folder / "best.svg").write_text(draw_svg(build_graph(best.architecture)), encoding="utf-8")
+    graph = build_graph(best.architecture)
+    (folder / "best.svg").write_text(draw_svg(graph, counted_notes(graph)[0]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -228,7 +228,8 @@ def test_an_architecture_that_is_none(here, call, text, message):
     status, _, err = call("show", "unet9")
     assert (status, err) == (
         2,
-        "unetsearch: 'unet9' is no reference (unet, unet++, unet3+), no STUDY#TRIAL and no file of an architecture\n",
+        "unetsearch: 'unet9' is no reference (unet, unet-2015, unet-lecture, unet++, unet++-lecture, unet3+, resunet, "
+        "mobile-unet, eff-unet), no STUDY#TRIAL and no file of an architecture\n",
     )
 
 

@@ -21,7 +21,7 @@ EARLIER = {
     "training": {"errors", "space", "graph", "network", "data"},
     "statistics": set(),
     "search": {"errors", "space", "graph", "network", "data", "training", "statistics"},
-    "report": {"errors", "space", "graph", "data", "training", "statistics", "search"},
+    "report": {"errors", "space", "graph", "network", "data", "training", "statistics", "search"},
     "api": {"errors", "space", "graph", "network", "data", "training", "statistics", "search", "report"},
 }
 for later in ("network", "search", "report", "api"):

@@ -25,7 +25,10 @@ app = typer.Typer(
 )
 
 SpaceArgument = Annotated[
-    str, typer.Argument(metavar="SPACE", help="A search space: a YAML file, or quickstart, depth, unet-family, encoders, free-skips.")
+    str,
+    typer.Argument(
+        metavar="SPACE", help="A search space: a YAML file, or quickstart, depth, unet-family, encoders, free-skips."
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -126,14 +129,22 @@ def show_space(
 @app.command()
 def show(
     architecture: Annotated[
-        str, typer.Argument(metavar="ARCH", help="unet, unet++, unet3+, STUDY#TRIAL, or an architecture's YAML.")
+        str,
+        typer.Argument(
+            metavar="ARCH", help="A published network (unet, unet++, unet3+, ...), STUDY#TRIAL, or a network's YAML."
+        ),
     ],
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draws it into an SVG file.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also writes all of it as an HTML page.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="The image's height and width, or one number. [256]")
+    ] = None,
 ) -> None:
-    """Draws one architecture, with a table of its nodes: shapes, parameters, MACs."""
+    """Draws one architecture, with a table of its nodes: shapes, parameters, MACs, receptive fields."""
     from unetsearch import describe
 
-    describe.print_architecture(_console(), describe.find_architecture(architecture), svg)
+    pixels = describe.read_size(size) if size is not None else None
+    describe.print_architecture(_console(), architecture, size=pixels, svg=svg, html=html)
 
 
 @app.command()

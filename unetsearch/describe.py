@@ -4,24 +4,41 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from unetsearch import api
-from unetsearch.errors import ArchitectureError, UnetsearchError
+from unetsearch.errors import UnetsearchError
+from unetsearch.files import write_atomically
 from unetsearch.graph.build import build_graph
-from unetsearch.graph.drawing import draw_svg, draw_text
-from unetsearch.graph.references import REFERENCES, baseline_architecture, reference
-from unetsearch.network.cost import COST_IMAGE_SIZE, cost
+from unetsearch.graph.drawing.notes import Notes, Size, by_size, sees
+from unetsearch.graph.drawing.page import draw_page
+from unetsearch.graph.drawing.svg import draw_svg
+from unetsearch.graph.drawing.text import draw_text
+from unetsearch.graph.graph import Graph
+from unetsearch.graph.references import REFERENCES, about, baseline_architecture, reference
+from unetsearch.graph.sizes import LARGEST
+from unetsearch.network.cost import Cost
+from unetsearch.network.files import read_architecture
+from unetsearch.report.notes import counted_notes
 from unetsearch.report.words import amount, duration, topology
 from unetsearch.search.candidate import Candidate
-from unetsearch.search.folder import write_atomically
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.space import SearchSpace
 
 COUNTED = 2000
 """A space of at most so many points is counted whole; of a larger one, half as many points drawn at random."""
+
+TEXT_STYLES = {
+    r"\.{2,}": "bright_black",
+    r"\\|(?<=[\d*+\]])v\d+|\bv(?=:)": "dark_orange",
+    r"/|\^\d*": "blue",
+    r"\*": "bold red",
+    r"\+": "bold magenta",
+    r"\[[\d.]+\]": "magenta",
+}
+"""How the signs of a drawing in text are coloured: skips, what leads down, what leads up, heads, guidance, stages."""
 
 
 def print_space(console: Console, space: SearchSpace) -> None:
@@ -32,7 +49,7 @@ def print_space(console: Console, space: SearchSpace) -> None:
     else:
         points = [Candidate.at(point) for point in map(space.sample, range(COUNTED // 2))]
         drawn = f", from {COUNTED // 2:,} points drawn at random"
-    console.print(f"[bold]{space.name}[/]: {'a continuous space' if size is None else f'{size:,} points'}")
+    console.print(f"[bold]{space.name}[/]: {_points(size)}")
     if not drawn:
         networks = len({candidate.hash for candidate in points})
         console.print(f"different networks and trainings: {networks:,}")
@@ -55,6 +72,12 @@ def print_space(console: Console, space: SearchSpace) -> None:
         label = f"{baseline.name} (smaller than {above:.0%} of the space)"
         table.add_row(label, amount(counted.cost.params), amount(counted.cost.macs))
     console.print(table)
+
+
+def _points(size: int | None) -> str:
+    if size is None:
+        return "a continuous space"
+    return f"{size:,} points" if size < 10**12 else f"about 10^{len(str(size)) - 1} points"
 
 
 def find_architecture(name: str) -> Architecture:
@@ -80,51 +103,91 @@ def find_architecture(name: str) -> Architecture:
         raise UnetsearchError(
             f"{name!r} is no reference ({', '.join(REFERENCES)}), no STUDY#TRIAL and no file of an architecture"
         )
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UnetsearchError(f"{path}: cannot be read as YAML ({error})") from None
-    if not isinstance(document, dict):
-        raise ArchitectureError(f"{path}: not an architecture, but {type(document).__name__}")
-    try:
-        return Architecture.from_dict(document)
-    except ArchitectureError as error:
-        raise ArchitectureError(f"{path}: {error}") from None
+    return read_architecture(path)
 
 
-def print_architecture(console: Console, architecture: Architecture, svg: Path | None = None) -> None:
-    """A drawing and a table of the nodes; with `svg`, also the drawing as a file."""
+def read_size(text: str) -> Size:
+    """The (height, width) of `256` or `320x480`. Raises UnetsearchError for anything else."""
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) > 2 or not all(side.strip().isdecimal() and 0 < int(side) <= LARGEST for side in sides):
+        raise UnetsearchError(
+            f"--size {text}: expected the pixels of a side, such as 256, or HEIGHTxWIDTH, such as 320x480, "
+            f"each from 1 to {LARGEST:,}"
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def print_architecture(
+    console: Console,
+    name: str,
+    *,
+    size: Size | None = None,
+    svg: Path | None = None,
+    html: Path | None = None,
+) -> None:
+    """A drawing and a table of the nodes of what `find_architecture` finds, for an image of `size`.
+
+    Left out, it is 256x256 px, and for unpadded convolutions what gives the logits of the 2015 paper. `svg`, `html`:
+    files that the drawing, and a page with all of it, are written to. Raises UnetsearchError where nothing of that name
+    is found, the image is too small, or a file cannot be written.
+    """
+    architecture = find_architecture(name)
     graph = build_graph(architecture)
-    total = cost(graph)
-    console.print(topology(architecture), highlight=False)
-    console.print(draw_text(graph), highlight=False, markup=False, soft_wrap=True)
-    table = Table(title="Nodes (for a 256x256 image)", title_justify="left")
-    for column in ("node", "shape", "block", "parameters", "MACs", "reads"):
-        numbers = column in ("parameters", "MACs")
+    notes, total = counted_notes(graph, size, measured=True)
+    image = by_size(notes.size)
+    words = [topology(architecture), f"{total.params:,} parameters, {amount(total.macs)} MACs of a {image} image"]
+    text = "\n\n".join(" ".join(lines.split()) for lines in about(name).split("\n\n")) if name in REFERENCES else ""
+    if svg is not None:
+        _write(svg, draw_svg(graph, notes))
+    if html is not None:
+        _write(html, draw_page(graph, notes, name, words, text))
+
+    console.print(words[0], highlight=False, markup=False)
+    if text:
+        console.print(f"\n{text}\n", highlight=False, markup=False)
+    console.print(_coloured(draw_text(graph, notes, console.width)), soft_wrap=True)
+    console.print()
+    console.print(_nodes(graph, notes, total))
+    for what, path in (("drawing", svg), ("page", html)):
+        if path is not None:
+            console.print(f"{what}: {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _nodes(graph: Graph, notes: Notes, total: Cost) -> Table:
+    table = Table(title=f"Nodes (for a {by_size(notes.size)} image)", title_justify="left")
+    for column in ("node", "shape", "block", "parameters", "MACs", "sees", "reads"):
+        numbers = column in ("parameters", "MACs", "sees")
         table.add_column(column, justify="right" if numbers else "left", no_wrap=column != "reads")
     for node in graph.nodes:
-        counted = total.nodes[node.name]
-        height, width = (side >> node.level for side in COST_IMAGE_SIZE)
-        block = f"{node.block.kind.removesuffix('_stem')} x{node.block.repeats}"
-        reads = ", ".join(edge.source for edge in node.inputs)
-        shape = f"{node.channels} x {height} x {width}"
-        table.add_row(node.name, shape, block, amount(counted.params), amount(counted.macs), reads)
+        height, width = notes.sizes[node.name]
+        table.add_row(
+            node.name,
+            f"{node.channels} x {height} x {width}",
+            node.block.label,
+            notes.params[node.name],
+            notes.macs[node.name],
+            sees(notes.fields[node.name]),
+            ", ".join(edge.source for edge in node.inputs),
+        )
     table.add_section()
-    table.add_row(
-        "total",
-        "",
-        "",
-        f"{total.params:,}",
-        amount(total.macs),
-        f"{len(graph.heads)} head{'s' * (len(graph.heads) > 1)}",
-    )
-    console.print(table, markup=False)
-    if svg is not None:
-        try:
-            write_atomically(svg, draw_svg(graph).encode())
-        except OSError as error:
-            raise UnetsearchError(f"{svg}: cannot be written ({error.strerror or error})") from None
-        console.print(f"drawing: {svg}", highlight=False)
+    heads = f"{len(graph.heads)} head{'s' * (len(graph.heads) > 1)}"
+    table.add_row("total", "", "", f"{total.params:,}", amount(total.macs), "", heads)
+    return table
+
+
+def _coloured(drawing: str) -> Text:
+    """The drawing in text, its edges in the colours of the picture."""
+    text = Text(drawing)
+    for pattern, style in TEXT_STYLES.items():
+        text.highlight_regex(pattern, style)
+    return text
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise UnetsearchError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def _listed(names: Sequence[str], most: int = 12) -> str:

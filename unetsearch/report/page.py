@@ -7,9 +7,10 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from unetsearch.graph.build import build_graph
-from unetsearch.graph.drawing import draw_svg
+from unetsearch.graph.drawing.svg import draw_svg
 from unetsearch.report.figures import curves_figure, depth_figure, front_figure, hypervolume_figure
 from unetsearch.report.images import agreement, class_colours, data_uri, shown_dice
+from unetsearch.report.notes import counted_notes
 from unetsearch.report.views import (
     NetworkPoint,
     ReportData,
@@ -43,7 +44,8 @@ figure { margin: 0; width: 130px; } figure img { width: 130px; image-rendering: 
 figcaption { font-size: 12.5px; color: #444; }
 pre { background: #f6f6f6; padding: 12px; overflow-x: auto; font-size: 13px; }
 details { margin: 8px 0; } summary { cursor: pointer; color: #21618c; }
-.drawing { overflow-x: auto; } .note { color: #666; font-size: 13.5px; }
+.drawing { overflow-x: auto; } .drawing svg { min-width: 640px; max-width: 100%; height: auto; }
+.note { color: #666; font-size: 13.5px; }
 .key i { display: inline-block; width: 11px; height: 11px; margin: 0 4px 0 12px; border: 1px solid #999; }
 """
 
@@ -151,7 +153,8 @@ def _drawings(report: ReportData) -> Iterator[str]:
     yield "<h2>Architectures of the front</h2>"
     records = sorted(front_of(report.records, report.objectives), key=lambda record: -record.final.dice)
     for index, record in enumerate(records):
-        drawing = f'<div class="drawing">{draw_svg(build_graph(record.architecture))}</div>'
+        graph = build_graph(record.architecture)
+        drawing = f'<div class="drawing">{draw_svg(graph, counted_notes(graph)[0])}</div>'
         title = f"{record.name}: Dice {record.final.dice:.4f}, {amount(record.params)} parameters"
         words = f"{title}, {topology(record.architecture)}"
         state = " open" if index < OPEN_DRAWINGS else ""
