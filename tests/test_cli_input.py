@@ -268,7 +268,7 @@ def test_an_architecture_that_is_none(here, call, text, message):
         ),
         (
             "baselines=[{mobile-unet: {depth: 6}}]",
-            "tiny.yaml  baselines.mobile-unet: depth 6: timm/mobilenetv2_100 has",
+            "--set baselines=[{mobile-unet: {depth: 6}}]  baselines[0].mobile-unet: depth 6: timm/mobilenetv2_100 has",
         ),
     ],
 )

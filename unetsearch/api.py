@@ -15,7 +15,7 @@ import torch
 from unetsearch import __version__
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.data.load import from_dataset, load_data
-from unetsearch.errors import ArchitectureError, SpaceError, StudyError
+from unetsearch.errors import SpaceError, StudyError
 from unetsearch.files import write_atomically
 from unetsearch.graph.references import baseline_architecture
 from unetsearch.graph.references import reference as find_reference
@@ -153,16 +153,7 @@ def read_study(study: str | Path) -> Study:
 
 def _read_space(path: Path, overrides: Sequence[str] = ()) -> SearchSpace:
     """A space with its backbones looked up. Raises SpaceError, also for a baseline whose values do not fit together."""
-    space = read_space(path, overrides, find_backbone)
-    problems = []
-    for baseline in space.baselines:
-        try:
-            baseline_architecture(space, baseline)
-        except ArchitectureError as error:
-            problems.append(f"{path}  baselines.{baseline.name}: {error}")
-    if problems:
-        raise SpaceError(problems)
-    return space
+    return read_space(path, overrides, find_backbone, baseline_architecture)
 
 
 def _load(space: SearchSpace, data: Any) -> tuple[SegmentationData, SearchSpace]:

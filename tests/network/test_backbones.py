@@ -1,13 +1,16 @@
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.utils.flop_counter import FlopCounterMode
 
 from unetsearch.api import reference
 from unetsearch.errors import ArchitectureError
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import EFFICIENTNET_B0, MOBILENET_V2
 from unetsearch.network.backbones import find_backbone
+from unetsearch.network.cost import cost
 from unetsearch.network.network import build_network
+from unetsearch.network.pretrained import pretrained_file
 
 
 def test_the_published_encoders_are_what_the_library_says():
@@ -21,7 +24,14 @@ def test_the_published_encoders_are_what_the_library_says():
         ("resnet81", "timm/resnet81: timm has no such model; did you mean 'resnet18' or "),
         ("vgg16", "timm/vgg16: its stages reduce by 1, 2, 4, 8, 16, 32; levels need reductions that double from 2 or"),
         ("vit_tiny_patch16_224", "timm/vit_tiny_patch16_224: its stages reduce by 16, 16, 16"),
-        ("swin_tiny_patch4_window7_224", "timm/swin_tiny_patch4_window7_224: takes only images of fixed sizes"),
+        (
+            "swin_tiny_patch4_window7_224",
+            "timm/swin_tiny_patch4_window7_224: does not take images of every size, such as 64x96 (Input height (96) "
+            "doesn't match model (224).)",
+        ),
+        ("pvt_v2_b0", "timm/pvt_v2_b0: does not take images of every size, such as 4x4 ("),
+        ("hardcorenas_a", "timm/hardcorenas_a: gives no features level by level ("),
+        ("resnet18.foo", "timm/resnet18.foo: timm has no weights of that name; it has resnet18.a1_in1k, "),
         ("hrnet_w18_small", "timm/hrnet_w18_small: 39 of its parameters do nothing when it is cut at reduction 4"),
         ("inception_v3", "timm/inception_v3: its features of a 64x96 image are not the image's size divided by 2"),
         ("dla34", "timm/dla34: its stages reduce by 1, 2, 4, 8, 16, 32"),
@@ -128,7 +138,57 @@ def test_without_network_and_cache_the_message_says_what_to_do(cache):
     assert text.endswith("or set pretrained: false")
 
 
-def test_a_backbone_without_pretrained_weights():
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("efficientnet_b6", "timm/efficientnet_b6: timm has no pretrained weights; set pretrained: false"),
+        ("legacy_seresnet18", "timm/legacy_seresnet18: timm has weights only at http"),
+    ],
+)
+def test_a_backbone_without_pretrained_weights(name, message):
     with pytest.raises(ArchitectureError) as caught:
-        build_network(build_graph(reference("unet", encoder="timm/resnet10t.none", pretrained=True, in_channels=3)))
-    assert "resnet10t" in str(caught.value)
+        pretrained_file(name)
+    assert str(caught.value).startswith(message)
+
+
+def test_damaged_weights_are_told_before_any_training(cache):
+    remember(cache, "mobilenetv2_050", {"a": torch.zeros(1)})
+    file = next(cache.rglob("model.safetensors"))
+    file.write_bytes(b"half a file")
+    with pytest.raises(ArchitectureError, match=r"model\.safetensors is damaged \(.*\): remove it, to fetch it again"):
+        pretrained_file("mobilenetv2_050")
+
+
+def test_a_tag_makes_no_other_network_unless_its_weights_are_loaded():
+    one, other = (build_graph(reference("unet", encoder=f"timm/{n}")) for n in ("resnet18", "resnet18.a1_in1k"))
+    assert one.hash == other.hash
+    values = {"encoder": "timm/resnet18.a1_in1k", "pretrained": True}
+    assert build_graph(reference("unet", **values)).stages[0].backbone.name == "resnet18.a1_in1k"
+
+
+def test_what_backbones_execute_is_counted_whatever_their_layers_are():
+    """This one draws the kernels of its convolutions for each image: none of its layers is an ordinary convolution."""
+    graph = build_graph(reference("unet", width=8, depth=4, in_channels=3, encoder="timm/tf_efficientnet_cc_b0_4e"))
+    network = build_network(graph).eval()
+    with FlopCounterMode(display=False) as flops, torch.no_grad():
+        network(torch.randn(1, 3, 64, 48))
+    assert cost(graph, (64, 48)).macs == flops.get_total_flops() // 2
+
+
+def test_what_does_not_fit_a_backbone_or_a_family():
+    for values, message in (
+        ({"pretrained": True}, "pretrained: only a timm/ backbone has weights to start from"),
+        ({"pretrained": "yes"}, "pretrained: expected true or false, got 'yes'"),
+        (
+            {"encoder": "timm/rexnet_100", "norm": "group", "decoder": "residual"},
+            "timm/rexnet_100: norm group with residual decoders needs stages of multiples of 4 channels, and it",
+        ),
+        (
+            {"encoder": "timm/resnet18", "dropout": 0.5, "dropout_at": "contraction"},
+            "dropout_at contraction: a timm/ backbone has no place for it",
+        ),
+    ):
+        with pytest.raises(ArchitectureError) as caught:
+            reference("unet", **values)
+        assert str(caught.value).startswith(message)
+    assert reference("mobile-unet", encoder="mobile").stem == "plain"

@@ -107,3 +107,20 @@ def test_damaged_and_foreign_files(tmp_path):
     (tmp_path / "architecture.yaml").write_text("[1]")
     with pytest.raises(UnetsearchError, match="not an architecture, but list"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"name": "nope"}, "timm/nope: timm has no such model"),
+        ({"channels": [1, 2, 3, 4, 5]}, "timm/mobilenetv2_100: reductions or channels are not those of that backbone"),
+    ],
+)
+def test_a_file_with_another_backbone_than_the_library_has(tmp_path, values, message):
+    architecture = reference("mobile-unet", depth=2)
+    save_model(build_network(build_graph(architecture)), architecture, tmp_path)
+    document = yaml.safe_load((tmp_path / "architecture.yaml").read_text())
+    document["encoder"] |= values
+    (tmp_path / "architecture.yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(UnetsearchError, match=message):
+        load_model(tmp_path)

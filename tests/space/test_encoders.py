@@ -90,6 +90,16 @@ def test_one_problem_one_sentence(text, message):
     assert problems(text) == [message]
 
 
+def test_channels_that_groups_do_not_divide():
+    odd = {"timm/odd": Backbone(name="odd", reductions=(2, 4), channels=(6, 8))}
+    text = "architecture: {depth: 2, encoder: [plain, timm/odd], norm: [batch, group], decoder: [plain, residual]}"
+    (problem,) = problems(text, odd.__getitem__)
+    assert problem.startswith(
+        "x.yaml:1  architecture: timm/odd: norm group with residual decoders needs stages of multiples"
+    )
+    parse(text.replace("[batch, group]", "batch"), odd.__getitem__)
+
+
 def test_two_wrong_backbones_are_told_at_once():
     assert len(problems("architecture: {depth: 2, encoder: [timm/a, plain, timm/b: {stem: none}]}")) == 2
 

@@ -145,6 +145,7 @@ def test_around_a_backbone_nothing_is_idle():
         ({"X[0,1]": ["X[1,0]"]}, "skip.sources: X[0,2], which has the final head, is missing"),
         ({"X[0,2]": ["X[3,0]"]}, "skip.sources: X[0,2] cannot read X[3,0]; it may read any node of an earlier column"),
         ({"X[0,2]": ["X[1,1]"], "X[1,1]": ["X[0,1]"]}, "skip.sources: X[1,1] cannot read X[0,1]"),
+        ({"X[0,2]": ["X[1,1]", "X[2,0]"]}, "skip.sources: X[0,2] reads X[1,1], whose own sources are missing"),
         ({"X[2,1]": ["X[2,0]"]}, "skip.sources: X[2,1] is no decoder node of depth 2"),
         ({"X[0,2]": "X[2,0]"}, "skip.sources: expected node names with lists of node names"),
         ({"Y": ["X[2,0]"]}, "skip.sources: expected a node such as X[0,1], got 'Y'"),

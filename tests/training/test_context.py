@@ -5,10 +5,11 @@ from unetsearch.api import reference
 from unetsearch.data.dataset import IGNORE, SegmentationData, Split
 from unetsearch.errors import DataError
 from unetsearch.graph.build import build_graph
+from unetsearch.graph.sizes import context
 from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.batches import Pair, batches
-from unetsearch.training.context import check_context, logits_of, mirrored, outputs_of
+from unetsearch.training.context import check_context, logits_of, mirror_indices, mirrored, outputs_of
 
 
 def network(name="unet-2015", **values):
@@ -25,21 +26,22 @@ def test_mirrored_like_the_library_does_it_and_beyond():
     assert torch.equal(mirrored(torch.ones(1, 1, 1, 1), 2, 1), torch.ones(1, 1, 5, 3))
 
 
-@pytest.mark.parametrize("size", [(64, 64), (61, 75)])
+@pytest.mark.parametrize("size", [(64, 64), (61, 75), (90, 33)])
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_whole_images_come_back_at_their_size_and_place(depth, size):
-    """In the middle, where nothing is mirrored, the logits are those of the bare network at the same pixels."""
+    """The logits are those of the bare network for an image that was mirrored by hand, at the same pixels."""
     net = network(depth=depth)
-    x = torch.randn(1, 1, 2 * size[0], 2 * size[1])
+    graph, x = net.graph, torch.randn(1, 1, *size)
+    rows, columns = (context(graph, side) for side in size)
+    pads = (columns.margin, columns.size - columns.margin - size[1], rows.margin, rows.size - rows.margin - size[0])
     with torch.no_grad():
         found = logits_of(net, x)
-        assert found.shape == (1, 1, 2 * size[0], 2 * size[1])
-        bare = net(x)
-        lost = (x.shape[2] - bare.shape[2]) // 2, (x.shape[3] - bare.shape[3]) // 2
-        if x.shape[2] % 2**depth == x.shape[3] % 2**depth == 0 and lost[0] % 2**depth == 0:
-            torch.testing.assert_close(
-                found[..., lost[0] : lost[0] + bare.shape[2], lost[1] : lost[1] + bare.shape[3]], bare
-            )
+        assert found.shape == (1, 1, *size)
+        tall = x[..., mirror_indices(size[0], -pads[2], size[0] + pads[3]), :]
+        bare = net(tall[..., mirror_indices(size[1], -pads[0], size[1] + pads[1])])
+        lost = [(frame.size - side) // 2 for frame, side in zip((rows, columns), bare.shape[2:], strict=True)]
+        top, left = rows.margin - lost[0], columns.margin - lost[1]  # pixel p of the image is logit p + margin - lost
+        torch.testing.assert_close(found, bare[..., top : top + size[0], left : left + size[1]])
 
 
 def test_a_crop_is_answered_like_the_whole_image():
@@ -48,7 +50,7 @@ def test_a_crop_is_answered_like_the_whole_image():
     recipe = Recipe(crop=32, batch_size=4)
     image = torch.randn(1, 96, 96)
     mask = (image[0] > 0).to(torch.uint8)
-    margin = 22  # 44 px are lost at depth 2, and a crop of 32 is such that all sides halve evenly
+    margin = context(net.graph, 32).margin
     images, masks = next(batches([Pair(image, mask)], recipe, 3, margin))
     assert images.shape == (4, 1, 32 + 2 * margin, 32 + 2 * margin)
     assert masks.shape == (4, 32, 32)
@@ -58,7 +60,12 @@ def test_a_crop_is_answered_like_the_whole_image():
     assert torch.equal(plain[:, 0], middle)
     with torch.no_grad():
         heads = outputs_of(net, images, 32).heads
-    assert heads[-1].shape == (4, 1, 32, 32)
+        assert heads[-1].shape == (4, 1, 32, 32)
+        top, left = 32, 24  # where the pooling of the crop and of the whole image fall on the same pixels
+        assert (context(net.graph, 96).margin - margin) % 4 == top % 4 == left % 4 == 0
+        crop = image[None, :, top - margin : top + 32 + margin, left - margin : left + 32 + margin]
+        whole = logits_of(net, image[None])
+        torch.testing.assert_close(outputs_of(net, crop, 32).heads[-1], whole[..., top : top + 32, left : left + 32])
 
 
 def test_a_small_image_is_mirrored_up_to_the_crop_and_around_it():

@@ -30,6 +30,14 @@ def test_the_loss_of_presence_by_hand():
     assert presence_loss(several, target).item() == pytest.approx(by_hand.item())
 
 
+def test_a_crop_without_a_label_teaches_nothing_of_presence():
+    target = torch.zeros(2, 4, 4, dtype=torch.uint8)
+    target[1] = IGNORE
+    presence = torch.tensor([[0.5], [5.0]])
+    assert presence_loss(presence, target) == presence_loss(presence[:1], target[:1])
+    assert presence_loss(presence[1:], target[1:]) == 0
+
+
 def test_it_is_added_to_that_of_the_heads():
     heads, target = [torch.randn(2, 1, 4, 4)], torch.ones(2, 4, 4, dtype=torch.uint8)
     alone = heads_loss("dice_ce", heads, target)

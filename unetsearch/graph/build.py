@@ -66,8 +66,9 @@ def build_graph(architecture: Architecture) -> Graph:
 def prune(graph: Graph, depth: int) -> Graph:
     """The network of `depth` nested in a deeply supervised dense graph (U-Net++'s pruned inference).
 
-    Keeps what X[0,depth] reads and the heads on it; nodes keep their names, so weights carry over by name. Guidance
-    goes with the node it reads. Raises ArchitectureError where no head sits on X[0,depth].
+    Keeps what X[0,depth] reads and the heads on it; nodes keep their names, so weights carry over by name, and the
+    head's logits are the same (with a backbone or strides in blocks: where the image's sides are multiples of the whole
+    network's 2^depth). Guidance goes with the node it reads. Raises ArchitectureError where no head sits on X[0,depth].
     """
     final = node_name(0, depth)
     if final not in [head.node for head in graph.heads]:
@@ -113,12 +114,14 @@ def _encoder(architecture: Architecture) -> list[Node]:
     stem = replace(architecture, down="max")  # what is around a backbone is plain
     levels = range(backbone.first_level if architecture.stem == "plain" else 0)
     nodes = [_encoder_node(stem, ENCODERS["plain"], level) for level in levels]
+    # which weights a tag names makes no other network, unless they are loaded
+    identity = backbone if backbone.pretrained else replace(backbone, name=backbone.name.split(".")[0])
     for index, level in enumerate(range(backbone.first_level, architecture.depth + 1)):
         edge = Edge(source=INPUT, levels=-level, resample="stage", channels=architecture.in_channels)
         if index:
             above = node_name(level - 1, 0)
             edge = Edge(source=above, levels=-1, resample="stage", channels=backbone.channels[index - 1])
-        stage = Stage(backbone=backbone, index=index)
+        stage = Stage(backbone=identity, index=index)
         nodes.append(Node(level=level, column=0, inputs=(edge,), channels=backbone.channels[index], block=stage))
     return nodes
 
@@ -145,7 +148,7 @@ def _encoder_node(architecture: Architecture, kinds: Kinds, level: int) -> Node:
         source = node_name(level - 1, 0)
         edge = Edge(source=source, levels=-1, resample=architecture.down, channels=channels[level - 1])
         block = replace(block, stride=2 if architecture.down == "in_block" else 1)
-    if architecture.dropout_at == "contraction" and level >= architecture.depth - 1:
+    if architecture.dropout and architecture.dropout_at == "contraction" and level >= architecture.depth - 1:
         block = replace(block, dropout=architecture.dropout, dropout_of="values")
     return Node(level=level, column=0, inputs=(edge,), channels=channels[level], block=block)
 
@@ -158,7 +161,9 @@ def _decoder_node(architecture: Architecture, position: Position, sources: Mappi
         block = _block(architecture, architecture.decoder)
         channels = architecture.channels[level]
         if architecture.decoder_channels is not None and architecture.decoder_channels[level] != channels:
-            block, channels = replace(block, mid_channels=channels), architecture.decoder_channels[level]
+            if architecture.decoder == "plain":
+                block = replace(block, mid_channels=channels)
+            channels = architecture.decoder_channels[level]
     else:
         inputs = tuple(_full_scale_edge(architecture, level, source) for source in sources)
         channels = sum(edge.channels for edge in inputs)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, cast, get_args
 
 from unetsearch.errors import ArchitectureError, did_you_mean
-from unetsearch.space.architecture import Architecture
+from unetsearch.space.architecture import Architecture, Family
 from unetsearch.space.backbone import PREFIX, Backbone
 from unetsearch.space.settings import Baseline, Reference
 from unetsearch.space.space import ARCHITECTURE_DEFAULTS, SearchSpace, make_architecture
@@ -171,10 +171,13 @@ def reference(
     `describe` looks up backbones (`timm/<name>`). Raises ArchitectureError for an unknown name or a value that does not
     fit.
     """
-    values = {**published(name), **{key: _checked(name, key, value) for key, value in values.items()}}
+    given = {key: _checked(name, key, value) for key, value in values.items()}
+    values = {**published(name), **given}
     narrow = values.pop("narrow_last", False)
     backbones = {}
     encoder = values.get("encoder")
+    if encoder in get_args(Family) and "stem" not in given:
+        values.pop("stem", None)  # a published network's backbone was exchanged for a family
     if isinstance(encoder, str) and encoder.startswith(PREFIX):
         backbones[encoder] = _KNOWN.get(encoder) or _described(encoder, describe)
     architecture = make_architecture(values, in_channels=in_channels, out_channels=out_channels, backbones=backbones)

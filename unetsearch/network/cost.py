@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from unetsearch.graph.graph import INPUT, Block, Edge, Graph, Stage
 from unetsearch.graph.sizes import block_size, node_sizes
@@ -79,8 +80,9 @@ def cost(graph: Graph, image_size: Size = COST_IMAGE_SIZE) -> Cost:
 @lru_cache(maxsize=1024)
 def _stages_cost(name: str, in_channels: int, stages: int, size: Size) -> NodeCost:
     """Of a backbone cut behind so many stages; it is built anew for each, so that nothing behind the cut counts."""
-    with torch.device("meta"):
-        return _count(Stages(name, in_channels, stages), torch.empty(1, in_channels, *size))
+    with torch.device("meta"), FlopCounterMode(display=False) as flops:  # its layers may be of any kind
+        counted = _count(Stages(name, in_channels, stages), torch.empty(1, in_channels, *size))
+    return replace(counted, macs=flops.get_total_flops() // 2)
 
 
 @lru_cache(maxsize=65536)
@@ -130,8 +132,6 @@ def _count(module: nn.Module, *arguments: Any) -> NodeCost:
             macs += inputs[0].numel() * (leaf.weight.numel() // leaf.in_channels)
         elif isinstance(leaf, nn.Conv2d):
             macs += output.numel() * (leaf.weight.numel() // leaf.out_channels)
-        elif isinstance(leaf, nn.Linear):
-            macs += output.numel() * leaf.in_features
 
     for leaf in module.modules():
         if not list(leaf.children()):

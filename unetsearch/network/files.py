@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from unetsearch.errors import ArchitectureError, UnetsearchError
 from unetsearch.files import write_atomically
 from unetsearch.graph.build import build_graph
+from unetsearch.network.backbones import find_backbone
 from unetsearch.network.network import Network, build_network
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.backbone import Backbone
@@ -54,9 +55,18 @@ def read_architecture(path: Path) -> Architecture:
     if not isinstance(document, dict):
         raise ArchitectureError(f"{path}: not an architecture, but {type(document).__name__}")
     try:
-        return Architecture.from_dict(document)
+        architecture = Architecture.from_dict(document)
+        _check_backbone(architecture)
+        return architecture
     except ArchitectureError as error:
         raise ArchitectureError(f"{path}: {error}") from None
+
+
+def _check_backbone(architecture: Architecture) -> None:
+    """Raises ArchitectureError where the file tells another backbone than the library has by that name."""
+    told = architecture.encoder
+    if isinstance(told, Backbone) and replace(find_backbone(told.name), pretrained=told.pretrained) != told:
+        raise ArchitectureError(f"{architecture.encoder_name}: reductions or channels are not those of that backbone")
 
 
 def _unpretrained(architecture: Architecture) -> Architecture:

@@ -27,7 +27,9 @@ class InvertedBlock(nn.Sequential):
     """`repeats` inverted residuals (MobileNetV2, Sandler et al., arXiv 1801.04381).
 
     Each expands 6 times by 1x1, convolves 3x3 depthwise, projects by 1x1 without an activation, and adds what came in
-    where channels agree. `squeezed`: with squeeze-and-excitation to a quarter of what comes in (EfficientNet, Tan and
+    where channels agree; the activation is the one asked for, where the papers have ReLU6 and SiLU.
+
+    `squeezed`: with squeeze-and-excitation to a quarter of what comes in (EfficientNet, Tan and
     Le, arXiv 1905.11946). `stem`: the first is a plain convolution, since it reads the image.
     (B, in, H, W) -> (B, out, H / stride, W / stride).
     """

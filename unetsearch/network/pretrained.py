@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from unetsearch.errors import ArchitectureError
 from unetsearch.space.backbone import PREFIX
 
@@ -21,20 +23,34 @@ def pretrained_file(name: str) -> Path:
 
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.hf_hub_id:
-        named = [f"{PREFIX}{other}" for other in timm.list_pretrained(f"{name.split('.')[0]}.*")[:3]]
-        others = f", or take {' or '.join(named)}" if named else ""
-        raise ArchitectureError(f"{PREFIX}{name}: there are no pretrained weights of it; set pretrained: false{others}")
+        what = (
+            f"weights only at {config.url}, which are not fetched" if config and config.url else "no pretrained weights"
+        )
+        raise ArchitectureError(f"{PREFIX}{name}: timm has {what}; set pretrained: false")
     repository, _, revision = config.hf_hub_id.partition("@")
     files = [config.hf_hub_filename] if config.hf_hub_filename else WEIGHTS_FILES
     for file in files:
         cached = try_to_load_from_cache(repository, file, revision=revision or None)
         if isinstance(cached, str):
-            return Path(cached)
+            return _whole(name, Path(cached))
     for file in files:
         found = _fetched(name, repository, file, revision or None)
         if found is not None:
             return found
     raise ArchitectureError(f"{PREFIX}{name}: {repository} holds no weights; set pretrained: false")
+
+
+def _whole(name: str, file: Path) -> Path:
+    """The file itself. Raises ArchitectureError where it is a damaged one."""
+    if file.suffix == ".safetensors":
+        try:
+            with safe_open(file, "pt"):
+                pass
+        except (OSError, SafetensorError) as error:
+            raise ArchitectureError(
+                f"{PREFIX}{name}: {file} is damaged ({error}): remove it, to fetch it again"
+            ) from None
+    return file
 
 
 def _fetched(name: str, repository: str, file: str, revision: str | None) -> Path | None:

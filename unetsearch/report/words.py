@@ -41,7 +41,8 @@ def topology(architecture: Architecture) -> str:
     if architecture.skip.channels is not None:
         skips += f" of {architecture.skip.channels}"
     if architecture.skip.sources is not None:
-        skips += f" with {sum(len(read) for _, read in architecture.skip.sources)} edges"
+        edges = sum(len(read) for _, read in architecture.skip.sources)
+        skips += f" with {edges} edge{'s' * (edges > 1)}"
     if architecture.deep_supervision:
         skips += " (deep supervision)"
     encoder = f"{architecture.encoder_name} encoder"

@@ -75,6 +75,8 @@ class Architecture:
             check_literal("encoder", self.encoder, Family)
             if self.stem == "none":
                 raise ArchitectureError(f"stem none: only a {PREFIX} backbone has levels without a stage")
+        if isinstance(self.encoder, Backbone) and self.dropout and self.dropout_at == "contraction":
+            raise ArchitectureError(f"dropout_at contraction: a {PREFIX} backbone has no place for it; take blocks")
         if self.padding == "valid":
             self._check_valid()
 
@@ -92,16 +94,24 @@ class Architecture:
                 "norm group: needs channels that are multiples of 4 (groups of 4), "
                 f"got {self.channels} and {self.skip.channels} an edge"
             )
+        if self.norm == "group" and self.decoder == "residual" and isinstance(self.encoder, Backbone):
+            self.encoder.check_groups()
 
     def _check_valid(self) -> None:
         """Unpadded convolutions are those of the 2015 U-Net: they crop the skips of a plain network."""
-        wanted = {"encoder": "plain", "decoder": "plain", "deep_supervision": False, "up": "transposed"}
+        wanted = {
+            "encoder": "plain",
+            "decoder": "plain",
+            "deep_supervision": False,
+            "guidance": False,
+            "up": "transposed",
+        }
         found = [name for name, value in wanted.items() if getattr(self, name) != value]
         if self.skip.rule != "plain" or found or self.down == "in_block":
             what = ", ".join([*found, *(["skip"] if self.skip.rule != "plain" else ())]) or "down"
             raise ArchitectureError(
                 "padding valid: is for plain skips, encoder and decoder, transposed up-convolutions, pooling and one "
-                f"head, as in 2015; {what} does not fit, or take padding same"
+                f"head without guidance, as in 2015; {what} does not fit, or take padding same"
             )
 
     @property
@@ -163,7 +173,7 @@ def channels_by_level(width: int, growth: float, depth: int) -> tuple[int, ...]:
     check_count("width", width)
     check_number("growth", growth)
     check_number("depth", depth)
-    if depth not in range(1, MAX_DEPTH + 1):
+    if not isinstance(depth, int) or depth not in range(1, MAX_DEPTH + 1):
         raise ArchitectureError(f"depth: expected 1 to {MAX_DEPTH}, got {depth}")
     return (width, *(max(4, 4 * int(width * growth**level / 4 + 0.5)) for level in range(1, depth + 1)))
 

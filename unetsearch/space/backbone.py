@@ -56,6 +56,14 @@ class Backbone:
         """The depths that it allows: at least its first stage is used."""
         return range(self.first_level, self.last_level + 1)
 
+    def check_groups(self) -> None:
+        """Raises ArchitectureError where groups of 4 channels do not divide those of its stages."""
+        if any(channels % 4 for channels in self.channels):
+            raise ArchitectureError(
+                f"{PREFIX}{self.name}: norm group with residual decoders needs stages of multiples of 4 channels, "
+                f"and it has {', '.join(map(str, self.channels))}; take another norm or plain decoders"
+            )
+
     def check_depth(self, depth: int) -> None:
         """Raises ArchitectureError for a depth that its stages do not reach, or that leaves none of them."""
         if depth not in self.depths:

@@ -1,5 +1,6 @@
 """Checks of an architecture's values: each raises ArchitectureError and says what was expected."""
 
+from math import isfinite
 from typing import Any, get_args
 
 from unetsearch.errors import ArchitectureError, did_you_mean
@@ -15,7 +16,7 @@ def check_count(name: str, value: object) -> None:
 
 def check_number(name: str, value: object) -> None:
     """A number; a boolean is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise ArchitectureError(f"{name}: expected a number, got {value!r}")
 
 

@@ -1,12 +1,12 @@
 """The one door of the YAML: from text to a SearchSpace, with every error at once."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unetsearch.errors import SpaceError
+from unetsearch.errors import ArchitectureError, SpaceError
 from unetsearch.space import fields
 from unetsearch.space.backbone import Backbone
 from unetsearch.space.encoders import Describe, find_backbones, named
@@ -18,12 +18,17 @@ from unetsearch.space.settings import EMBEDDED, Baseline, DataSettings, LimitSet
 from unetsearch.space.space import SearchSpace, every_number
 from unetsearch.space.values import Choice, Value
 
+Check = Callable[[SearchSpace, Baseline], object]
+"""Raises ArchitectureError where the values of a baseline do not fit each other."""
 
-def load_space(path: Path, overrides: Sequence[str] = (), describe: Describe | None = None) -> SearchSpace:
+
+def load_space(
+    path: Path, overrides: Sequence[str] = (), describe: Describe | None = None, check: Check | None = None
+) -> SearchSpace:
     """The space of a YAML file; a relative `data.path` starts at the file's folder.
 
     `overrides`: `a.b=value`, set before anything is checked; a path in them starts at the working folder. `describe`
-    looks up backbones. Raises SpaceError with every problem found.
+    looks up backbones, `check` makes a baseline's architecture. Raises SpaceError with every problem found.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -31,7 +36,7 @@ def load_space(path: Path, overrides: Sequence[str] = (), describe: Describe | N
         raise SpaceError([f"{path}: not a text in UTF-8"]) from None
     except OSError as error:
         raise SpaceError([f"{path}: cannot be read ({error.strerror or error})"]) from None
-    space = parse_space(text, str(path), overrides, stem=path.stem, describe=describe)
+    space = parse_space(text, str(path), overrides, stem=path.stem, describe=describe, check=check)
     if space.data.path in EMBEDDED:
         return space
     told_here = any(override.partition("=")[0].strip() in ("data", "data.path") for override in overrides)
@@ -40,7 +45,12 @@ def load_space(path: Path, overrides: Sequence[str] = (), describe: Describe | N
 
 
 def parse_space(
-    text: str, source: str, overrides: Sequence[str] = (), stem: str = "study", describe: Describe | None = None
+    text: str,
+    source: str,
+    overrides: Sequence[str] = (),
+    stem: str = "study",
+    describe: Describe | None = None,
+    check: Check | None = None,
 ) -> SearchSpace:
     """The space of a YAML text. `source` names it in messages, `stem` the study where the text does not."""
     marker = Marker(source)
@@ -50,7 +60,7 @@ def parse_space(
     reader = Reader(marker.problems)
     for override in overrides:
         _override(document, override, reader)
-    space = _space(document, stem, describe, reader)
+    space = _space(document, stem, describe, check, reader)
     if reader.problems:
         raise SpaceError(sorted(reader.problems, key=_line))
     return space
@@ -98,7 +108,7 @@ def _override(document: Marked, override: str, reader: Reader) -> None:
     at.value[keys[-1]] = value
 
 
-def _space(document: Marked, stem: str, describe: Describe | None, reader: Reader) -> SearchSpace:
+def _space(document: Marked, stem: str, describe: Describe | None, check: Check | None, reader: Reader) -> SearchSpace:
     if document.value is None:
         reader.problem(document, "", "the file is empty; `unetsearch schema` tells what it may hold")
     keys = reader.mapping(document, "", fields.SECTIONS)
@@ -122,6 +132,12 @@ def _space(document: Marked, stem: str, describe: Describe | None, reader: Reade
         search=search,
         backbones=backbones,
     )
+    for index, (baseline, at) in enumerate(() if reader.problems else baselines):
+        try:
+            if check is not None:
+                check(space, baseline)
+        except ArchitectureError as error:
+            reader.problem(at, f"baselines[{index}].{baseline.name}", str(error))
     if search.sampler == "enumerate" and not reader.problems and space.size is None:
         at = keys["search"]
         reader.problem(at, "search.sampler", "enumerate needs a space without continuous ranges; give them a step")
@@ -247,11 +263,22 @@ def _backbones(
     found = find_backbones(
         list(named(given, "architecture.encoder")), every_number(architecture["depth"]), describe, reader
     )
+    grouped, residual = (_offers(architecture, *value) for value in (("norm", "group"), ("decoder", "residual")))
+    for name, backbone in found.items() if grouped and residual else ():
+        try:
+            backbone.check_groups()
+        except ArchitectureError as error:
+            reader.problem(next(at for at, _, other in named(given, "") if other == name), "architecture", str(error))
     for index, (baseline, place) in enumerate(baselines):
         encoder = Marked(baseline.values.get("encoder"), place.where)
         path = f"baselines[{index}].{baseline.name}.encoder"
         found |= find_backbones(list(named(encoder, path)), [baseline.depth], describe, reader)
     return found
+
+
+def _offers(section: Mapping[str, Value], name: str, wanted: str) -> bool:
+    value = section.get(name)
+    return isinstance(value, Choice) and any(option.value == wanted for option in value.options)
 
 
 def _check_together(

@@ -45,6 +45,7 @@ class Skip:
         """Raises ArchitectureError unless free sources lie within the depth, in earlier columns, and lead to a head."""
         if self.sources is None:
             return
+        told = {node for node, _ in self.sources}
         for node, sources in self.sources:
             if node not in decoder_positions(depth):
                 raise ArchitectureError(f"skip.sources: {node_name(*node)} is no decoder node of depth {depth}")
@@ -54,7 +55,11 @@ class Skip:
                         f"skip.sources: {node_name(*node)} cannot read {node_name(*source)}; "
                         f"it may read any node of an earlier column, of levels 0 to {depth}"
                     )
-        if (0, depth) not in [node for node, _ in self.sources]:
+                if source[1] and source not in told:
+                    raise ArchitectureError(
+                        f"skip.sources: {node_name(*node)} reads {node_name(*source)}, whose own sources are missing"
+                    )
+        if (0, depth) not in told:
             raise ArchitectureError(f"skip.sources: {node_name(0, depth)}, which has the final head, is missing")
 
     def to_dict(self) -> dict[str, Any]:

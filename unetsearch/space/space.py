@@ -6,8 +6,10 @@ from math import exp, log
 from random import Random
 from typing import Any, cast
 
+from unetsearch.errors import ArchitectureError
 from unetsearch.space.architecture import Architecture, channels_by_level
 from unetsearch.space.backbone import PREFIX, Backbone
+from unetsearch.space.checks import check_flag
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import (
     Baseline,
@@ -156,6 +158,9 @@ def make_architecture(
         edge_channels = width
     channels = channels_by_level(width, growth, depth)
     pretrained = values.pop("pretrained", False)
+    check_flag("pretrained", pretrained)
+    if pretrained and not str(values["encoder"]).startswith(PREFIX):
+        raise ArchitectureError(f"pretrained: only a {PREFIX} backbone has weights to start from")
     if isinstance(values["encoder"], str) and values["encoder"].startswith(PREFIX):
         values["encoder"] = replace((backbones or {})[values["encoder"]], pretrained=pretrained)
     sources = None

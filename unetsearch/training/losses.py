@@ -65,12 +65,15 @@ def heads_loss(loss: Loss, heads: Sequence[Tensor], target: Tensor) -> Tensor:
 def presence_loss(presence: Tensor, target: Tensor) -> Tensor:
     """Mean cross-entropy of each class being in the crop, nats: presence logits (B, K), target (B, H, W).
 
-    K = 1: of class 1, else of every class. The classification-guided module of U-Net 3+ learns by it.
+    K = 1: of class 1, else of every class. A crop without a labelled pixel counts nowhere; in others, unlabelled pixels
+    are none of the class. The classification-guided module of U-Net 3+ learns by it.
     """
     count = presence.shape[1]
     classes = range(1, 2) if count == 1 else range(count)
     truth = torch.stack([(target == index).flatten(1).any(1) for index in classes], 1)
-    return functional.binary_cross_entropy_with_logits(presence.float(), truth.float())
+    labelled = (target != IGNORE).flatten(1).any(1).float()[:, None]
+    each = functional.binary_cross_entropy_with_logits(presence.float(), truth.float(), reduction="none")
+    return (each * labelled).sum() / (labelled.sum() * count).clamp(min=1)
 
 
 def outputs_loss(loss: Loss, outputs: Outputs, target: Tensor) -> Tensor:
