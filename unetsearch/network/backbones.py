@@ -79,7 +79,7 @@ def _probe(backbone: Backbone, stages: int) -> None:
     """Runs the cut of so many stages, without memory. Raises ArchitectureError where it is no encoder."""
     title = f"{PREFIX}{backbone.name}"
     last = backbone.reductions[stages - 1]
-    with torch.device("meta"):
+    with torch.device("meta"), torch.inference_mode(False), torch.enable_grad():  # whatever the caller is about
         try:
             cut = Stages(backbone.name, 3, stages)
         except Exception as error:
