@@ -50,7 +50,8 @@ def test_a_crop_is_answered_like_the_whole_image():
     recipe = Recipe(crop=32, batch_size=4)
     image = torch.randn(1, 96, 96)
     mask = (image[0] > 0).to(torch.uint8)
-    margin = context(net.graph, 32).margin
+    frame = context(net.graph, 32)
+    margin = frame.margin
     images, masks = next(batches([Pair(image, mask)], recipe, 3, margin))
     assert images.shape == (4, 1, 32 + 2 * margin, 32 + 2 * margin)
     assert masks.shape == (4, 32, 32)
@@ -59,13 +60,13 @@ def test_a_crop_is_answered_like_the_whole_image():
     plain, _ = next(batches([Pair(image, mask)], recipe, 3))
     assert torch.equal(plain[:, 0], middle)
     with torch.no_grad():
-        heads = outputs_of(net, images, 32).heads
+        heads = outputs_of(net, images, frame).heads
         assert heads[-1].shape == (4, 1, 32, 32)
         top, left = 32, 24  # where the pooling of the crop and of the whole image fall on the same pixels
         assert (context(net.graph, 96).margin - margin) % 4 == top % 4 == left % 4 == 0
         crop = image[None, :, top - margin : top + 32 + margin, left - margin : left + 32 + margin]
         whole = logits_of(net, image[None])
-        torch.testing.assert_close(outputs_of(net, crop, 32).heads[-1], whole[..., top : top + 32, left : left + 32])
+        torch.testing.assert_close(outputs_of(net, crop, frame).heads[-1], whole[..., top : top + 32, left : left + 32])
 
 
 def test_a_small_image_is_mirrored_up_to_the_crop_and_around_it():

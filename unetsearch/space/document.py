@@ -9,13 +9,13 @@ from typing import Any
 from unetsearch.errors import ArchitectureError, SpaceError
 from unetsearch.space import fields
 from unetsearch.space.backbone import Backbone
-from unetsearch.space.encoders import Describe, find_backbones, named
+from unetsearch.space.encoders import Describe, document_backbones
 from unetsearch.space.marks import Marked, Marker
 from unetsearch.space.quantities import parse_count, parse_duration
 from unetsearch.space.reader import Reader, largest
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import EMBEDDED, Baseline, DataSettings, LimitSettings, SearchSettings, SplitSettings
-from unetsearch.space.space import SearchSpace, every_number
+from unetsearch.space.space import SearchSpace
 from unetsearch.space.values import Choice, Value
 
 Check = Callable[[SearchSpace, Baseline], object]
@@ -119,7 +119,7 @@ def _space(document: Marked, stem: str, describe: Describe | None, check: Check 
     backbones: dict[str, Backbone] = {}
     if not reader.problems:
         _check_together(keys, architecture, recipe, baselines, reader)
-        backbones = _backbones(keys.get("architecture"), architecture, baselines, describe, reader)
+        backbones = document_backbones(keys.get("architecture"), architecture, baselines, describe, reader)
     space = SearchSpace(
         name=_name(keys.get("name"), stem, reader),
         architecture=architecture,
@@ -249,36 +249,6 @@ def _baselines(at: Marked | None, reader: Reader) -> list[tuple[Baseline, Marked
             reader.problem(item, path, f"{name.value!r} is a baseline already; name each once")
         baselines.append((Baseline(name=name.value, values=values), item))  # type: ignore[arg-type]
     return baselines
-
-
-def _backbones(
-    at: Marked | None,
-    architecture: Mapping[str, Value],
-    baselines: Sequence[tuple[Baseline, Marked]],
-    describe: Describe | None,
-    reader: Reader,
-) -> dict[str, Backbone]:
-    """The backbones of the space, at each of its depths, and those that baselines are given."""
-    given = at.value.get("encoder") if at is not None and isinstance(at.value, dict) else None
-    found = find_backbones(
-        list(named(given, "architecture.encoder")), every_number(architecture["depth"]), describe, reader
-    )
-    grouped, residual = (_offers(architecture, *value) for value in (("norm", "group"), ("decoder", "residual")))
-    for name, backbone in found.items() if grouped and residual else ():
-        try:
-            backbone.check_groups()
-        except ArchitectureError as error:
-            reader.problem(next(at for at, _, other in named(given, "") if other == name), "architecture", str(error))
-    for index, (baseline, place) in enumerate(baselines):
-        encoder = Marked(baseline.values.get("encoder"), place.where)
-        path = f"baselines[{index}].{baseline.name}.encoder"
-        found |= find_backbones(list(named(encoder, path)), [baseline.depth], describe, reader)
-    return found
-
-
-def _offers(section: Mapping[str, Value], name: str, wanted: str) -> bool:
-    value = section.get(name)
-    return isinstance(value, Choice) and any(option.value == wanted for option in value.options)
 
 
 def _check_together(

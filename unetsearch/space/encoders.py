@@ -1,11 +1,14 @@
 """The backbones that a study's YAML names, looked up, with every problem where it stands."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from unetsearch.errors import ArchitectureError
 from unetsearch.space.backbone import PREFIX, Backbone
 from unetsearch.space.marks import Marked
 from unetsearch.space.reader import Reader
+from unetsearch.space.settings import Baseline
+from unetsearch.space.space import every_number
+from unetsearch.space.values import Choice, Value
 
 Describe = Callable[[str], Backbone]
 """What is known of `timm/<name>`. Raises ArchitectureError with the reason where it cannot be an encoder."""
@@ -40,3 +43,33 @@ def find_backbones(
         except ArchitectureError as error:
             reader.problem(at, path, str(error))
     return found
+
+
+def document_backbones(
+    at: Marked | None,
+    architecture: Mapping[str, Value],
+    baselines: Sequence[tuple[Baseline, Marked]],
+    describe: Describe | None,
+    reader: Reader,
+) -> dict[str, Backbone]:
+    """The backbones of the space, at each of its depths, and those that baselines are given."""
+    given = at.value.get("encoder") if at is not None and isinstance(at.value, dict) else None
+    found = find_backbones(
+        list(named(given, "architecture.encoder")), every_number(architecture["depth"]), describe, reader
+    )
+    grouped, residual = (_offers(architecture, *value) for value in (("norm", "group"), ("decoder", "residual")))
+    for name, backbone in found.items() if grouped and residual else ():
+        try:
+            backbone.check_groups()
+        except ArchitectureError as error:
+            reader.problem(next(at for at, _, other in named(given, "") if other == name), "architecture", str(error))
+    for index, (baseline, place) in enumerate(baselines):
+        encoder = Marked(baseline.values.get("encoder"), place.where)
+        path = f"baselines[{index}].{baseline.name}.encoder"
+        found |= find_backbones(list(named(encoder, path)), [baseline.depth], describe, reader)
+    return found
+
+
+def _offers(section: Mapping[str, Value], name: str, wanted: str) -> bool:
+    value = section.get(name)
+    return isinstance(value, Choice) and any(option.value == wanted for option in value.options)

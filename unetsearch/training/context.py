@@ -14,12 +14,11 @@ from unetsearch.network.network import Network, Outputs
 from unetsearch.space.architecture import Architecture
 
 
-def outputs_of(network: Network, images: Tensor, side: int) -> Outputs:
-    """The outputs for the middle `side` x `side` pixels of images (B, C, H, W), H = W = side + 2 * margin.
+def outputs_of(network: Network, images: Tensor, frame: Context) -> Outputs:
+    """The outputs for the middle side x side pixels of images (B, C, H, W), H = W = side + 2 * margin.
 
-    The margin is that of `context(network.graph, side)`: nothing for padded convolutions.
+    `frame`: side and margin, by `context(network.graph, side)`; padded convolutions need no margin.
     """
-    frame = context(network.graph, side)
     outputs = network.outputs(_seen(images, frame, frame))
     return Outputs([_answered(logits, frame, frame) for logits in outputs.heads], outputs.presence)
 

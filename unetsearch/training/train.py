@@ -45,12 +45,13 @@ def train(network: Network, data: DeviceData, recipe: Recipe, seed: int) -> Iter
     evaluations = {round(recipe.steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)}
     loss_sum, since = torch.zeros((), device=device), 0
 
-    margin = context(network.graph, recipe.crop).margin
+    frame = context(network.graph, recipe.crop)
+    crops = batches(data.train, recipe, seed, frame.margin)
 
-    for step, (images, masks) in enumerate(islice(batches(data.train, recipe, seed, margin), recipe.steps), start=1):
+    for step, (images, masks) in enumerate(islice(crops, recipe.steps), start=1):
         network.train()
         with autocast(device):
-            outputs = outputs_of(network, images.contiguous(memory_format=memory_format(device)), recipe.crop)
+            outputs = outputs_of(network, images.contiguous(memory_format=memory_format(device)), frame)
         loss = outputs_loss(recipe.loss, outputs, masks)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
