@@ -59,3 +59,15 @@ def test_ten_thousand_points_take_a_moment():
     assert non_dominated(losses).all()
     assert hypervolume_growth(losses, (1, 1))[-1] == pytest.approx(0.5, abs=1e-3)
     assert perf_counter() - started < 2
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_ten_thousand_points_of_three_objectives_take_a_moment_too(noise):
+    random = np.random.default_rng(0)
+    losses = random.random((10_000, 3))
+    losses[:, 2] = (1 - noise) * losses[:, 0] + noise * losses[:, 2]
+    started = perf_counter()
+    front = non_dominated(losses)
+    assert perf_counter() - started < 2
+    for index in random.choice(10_000, 50, replace=False):
+        assert front[index] == (not ((losses <= losses[index]).all(1) & (losses < losses[index]).any(1)).any())

@@ -1,3 +1,5 @@
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -139,6 +141,86 @@ def test_an_unknown_device_says_what_would_do():
         find_device("gpu")
     assert str(caught.value) == "--device gpu: no such device; expected auto, cpu, cuda, cuda:1 or mps"
     assert find_device("cpu").type == "cpu"
+
+
+class PulseError(Exception):
+    """Raised by a pulse."""
+
+
+def interrupted(net, at):
+    """The scores up to a step, and the state there."""
+    scores, taken = [], {}
+
+    def pulse(step, snapshot):
+        if step == at:
+            taken.update(deepcopy(snapshot()))
+            raise PulseError
+
+    torch.manual_seed(7)
+    with suppress(PulseError):
+        for score in train(net, data(), RECIPE, 3, pulse=pulse):
+            scores.append(score)  # a list made at once would be lost with the error
+    return scores, taken
+
+
+def uninterrupted(net):
+    torch.manual_seed(7)
+    return list(train(net, data(), RECIPE, 3))
+
+
+def without_seconds(scores):
+    return [replace(score, seconds=0) for score in scores]
+
+
+@pytest.mark.parametrize("at", [1, 7, 10, 13, 39, 40])
+def test_an_interrupted_training_goes_on_as_if_nothing_had_been(at):
+    """Bit for bit, between two evaluations (every 10 steps) and at one, with dropout, batch norm and the schedule."""
+    whole, before, after = (network(dropout=0.3) for _ in range(3))
+    expected = uninterrupted(whole)
+    scores, state = interrupted(before, at)
+    assert [score.step for score in scores] == [step for step in (10, 20, 30, 40) if step <= at]
+    torch.manual_seed(99)  # another process
+    again = list(train(after, data(), RECIPE, 3, state=state))
+    assert again[: len(scores)] == scores, "what was known is told again"
+    assert without_seconds(again) == without_seconds(expected)
+    weights = after.state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in whole.state_dict().items())
+    assert again[-1].seconds > state["seconds"] or at == 40, "time goes on where it was"
+
+
+@pytest.mark.parametrize("part", ["random", "averaged", "network", "optimizer"])
+def test_without_a_part_of_its_state_it_would_be_another_training(part):
+    expected = uninterrupted(network(dropout=0.3))
+    _, state = interrupted(network(dropout=0.3), 13)
+    _, other = interrupted(network(dropout=0.3), 12)
+    again = list(train(network(dropout=0.3), data(), RECIPE, 3, state={**state, part: other[part]}))
+    assert without_seconds(again) != without_seconds(expected)
+
+
+def test_the_pulse_beats_after_every_step_and_after_its_score():
+    happened = []
+    for score in train(
+        network(), data(), replace(RECIPE, steps=5, evaluations=2), 0, pulse=lambda s, _: happened.append(s)
+    ):
+        happened.append(f"score {score.step}")
+    assert happened == [1, "score 2", 2, 3, 4, "score 5", 5]
+
+
+def test_a_training_in_parts_takes_the_steps_of_the_whole():
+    """Without norms, and with a loss that is a mean over pixels, the sum of the parts is the whole."""
+    recipe = replace(RECIPE, steps=4, evaluations=2, loss="cross_entropy", batch_size=5)
+    large = data(sizes=((24, 20),))
+    whole, *parts = (list(train(network(norm=None), large, recipe, 0, parts=parts)) for parts in (1, 2, 5))
+    for scores in parts:
+        assert [s.loss for s in scores] == pytest.approx([s.loss for s in whole], rel=1e-3)
+        assert scores[-1].dice == pytest.approx(whole[-1].dice, abs=0.02)
+    with_norm = [list(train(network(), large, recipe, 0, parts=parts))[-1].loss for parts in (1, 2)]
+    assert with_norm[0] != with_norm[1], "norms see one part at a time"
+
+
+def test_a_part_has_a_crop_at_least():
+    with pytest.raises(ValueError, match="a batch of 4 crops cannot be trained in 5 parts"):
+        list(train(network(), data(), RECIPE, 0, parts=5))
 
 
 @pytest.mark.cuda

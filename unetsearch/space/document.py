@@ -9,6 +9,7 @@ from typing import Any
 from unetsearch.errors import ArchitectureError, SpaceError
 from unetsearch.space import fields
 from unetsearch.space.backbone import Backbone
+from unetsearch.space.checks import MAX_CHANNELS
 from unetsearch.space.encoders import Describe, document_backbones
 from unetsearch.space.marks import Marked, Marker
 from unetsearch.space.quantities import parse_count, parse_duration
@@ -167,6 +168,9 @@ def _training(at: Marked | None, reader: Reader) -> tuple[Recipe, dict[str, Valu
     if at is not None and recipe.evaluations > recipe.steps:
         text = f"expected at most training.steps ({recipe.steps}), got {recipe.evaluations}"
         reader.problem(keys.get("evaluations", at), "training.evaluations", text)
+    if "reach" in keys and "averaging" in keys:
+        text = "stands instead of training.reach: give one of the two"
+        reader.problem(keys["averaging"], "training.averaging", text)
     return recipe, varied
 
 
@@ -224,8 +228,9 @@ def _search(at: Marked | None, reader: Reader) -> SearchSettings:
     values = reader.section(at, "search", fields.SEARCH)
     if len(reader.problems) > before:
         return SearchSettings()
-    time = values.pop("time")
-    return SearchSettings(**values, time=None if time is None else parse_duration(time))
+    time, stall = values.pop("time"), parse_duration(values.pop("stall"))
+    assert stall is not None, "the reader takes durations only"
+    return SearchSettings(**values, time=None if time is None else parse_duration(time), stall=stall)
 
 
 def _baselines(at: Marked | None, reader: Reader) -> list[tuple[Baseline, Marked]]:
@@ -258,7 +263,7 @@ def _check_together(
     baselines: list[tuple[Baseline, Marked]],
     reader: Reader,
 ) -> None:
-    """The bottleneck keeps 2x2 pixels of the training crop."""
+    """The bottleneck keeps 2x2 pixels of the training crop, and no level has too many channels."""
     fitting = max(0, recipe.crop.bit_length() - 2)
     advice = f"training.crop is {recipe.crop}: take a depth of at most {fitting}, or a larger crop"
 
@@ -272,6 +277,10 @@ def _check_together(
     check(given, "architecture.depth", largest(architecture["depth"]))
     for index, (baseline, at) in enumerate(baselines):
         check(at, f"baselines[{index}].{baseline.name}", baseline.depth)
+    width, growth, depth = (largest(architecture[name]) for name in ("width", "growth", "depth"))
+    if (most := round(width * max(1, growth) ** depth)) > MAX_CHANNELS:
+        which = f"width {width:g}, growth {growth:g} and depth {depth:g} make {most:,} channels on the deepest level"
+        reader.problem(section, "architecture", f"{which}; at most {MAX_CHANNELS:,} are possible: lower one of them")
 
 
 def _line(problem: str) -> int:

@@ -10,7 +10,7 @@ from unetsearch.space.backbone import PREFIX
 from unetsearch.space.marks import Switch
 from unetsearch.space.quantities import COUNT_PATTERN, DURATION_PATTERN, Quantity, parse_count, parse_duration
 from unetsearch.space.recipe import Loss, Recipe
-from unetsearch.space.settings import Objective, Reference, Sampler, SplitBy
+from unetsearch.space.settings import Objective, Pruner, Reference, Sampler, SplitBy
 from unetsearch.space.skip import SkipRule
 from unetsearch.space.space import ARCHITECTURE_DEFAULTS
 from unetsearch.space.values import Scalar
@@ -226,8 +226,11 @@ TRAINING: dict[str, Field] = {
     "loss": Field(_names(Loss), _RECIPE.loss, "dice_ce: cross-entropy plus soft Dice"),
     "warmup": Field(Number(0, 1), _RECIPE.warmup, "share of the steps in which the learning rate rises"),
     "decay": Field(Number(0, 1), _RECIPE.decay, "share of the steps in which it falls to zero at the end"),
+    "reach": Field(
+        Number(0, 10), _RECIPE.reach, "share of the steps so far over which the weights that are scored are averaged"
+    ),
     "averaging": Field(
-        Number(0, 1, below=True), _RECIPE.averaging, "decay a step of the moving average of weights that is scored"
+        Number(0, 1, below=True), None, "instead of reach: an exponential average of weights with this decay a step"
     ),
 }
 
@@ -262,6 +265,12 @@ SEARCH: dict[str, Field] = {
         "of training in all, likewise",
     ),
     "sampler": Field(_names(Sampler), "auto", "auto: all points where the trials cover the space, else tpe"),
+    "pruner": Field(_names(Pruner), "pareto", "pareto: ends trainings early that promise no place on the front"),
+    "stall": Field(
+        Quantity("a time such as 90s, 30m or 2h", DURATION_PATTERN, parse_duration),
+        900.0,
+        "a training without a step for so long hangs, and is given up",
+    ),
     "seed": Field(Number(0, 2**31, integer=True), 0, "of the search and of every training"),
 }
 

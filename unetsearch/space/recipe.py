@@ -11,9 +11,9 @@ class Recipe:
     """One training. Its length is `steps` optimizer steps, scored `evaluations` times at equal distances.
 
     `batch_size` crops of `crop` x `crop` pixels a step. The learning rate rises over the first `warmup` of the
-    steps, is flat, and falls linearly to zero over the last `decay`. Scores are those of an exponential moving
-    average of the weights (`averaging` a step): an early score then ranks networks about as well as seed
-    noise lets anything rank them.
+    steps, is flat, and falls linearly to zero over the last `decay`. Scores are those of a moving average of the
+    weights, which reaches back over the share `reach` of the steps so far: an early score then ranks networks about
+    as well as seed noise lets anything rank them. `averaging`: an exponential average with this decay a step instead.
     """
 
     steps: int = 600
@@ -25,8 +25,10 @@ class Recipe:
     loss: Loss = "dice_ce"
     warmup: float = 0.05
     decay: float = 0.25
-    averaging: float = 0.9
+    reach: float = 0.2
+    averaging: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain scalars, for YAML, JSON and the canonical hash."""
-        return asdict(self)
+        """Plain scalars, for YAML, JSON and the canonical hash; of `reach` and `averaging` the one that counts."""
+        unused = "averaging" if self.averaging is None else "reach"
+        return {name: value for name, value in asdict(self).items() if name != unused}

@@ -19,12 +19,20 @@ def resolved(space: SearchSpace) -> dict[str, Any]:
         "data": {name: value for name, value in data.items() if value is not None and name != "split"}
         | {"split": {name: value for name, value in data["split"].items() if value is not None}},
         "architecture": {name: _value(value) for name, value in space.architecture.items()},
-        "training": space.recipe.to_dict() | {name: _value(value) for name, value in space.training.items()},
+        "training": _training(space),
         "objectives": list(space.objectives),
         "limits": limits,
         "baselines": [{b.name: dict(b.values)} if b.values else b.name for b in space.baselines],
         "search": {name: value for name, value in asdict(space.search).items() if value is not None},
     }
+
+
+def _training(space: SearchSpace) -> dict[str, Any]:
+    varied = {name: _value(value) for name, value in space.training.items()}
+    fixed = space.recipe.to_dict()
+    if "averaging" in varied:
+        del fixed["reach"]
+    return fixed | varied
 
 
 def dump_space(space: SearchSpace) -> str:

@@ -8,7 +8,8 @@ from unetsearch.space.values import Scalar
 
 SplitBy = Literal["auto", "random", "blocks", "groups", "folders"]
 Sampler = Literal["auto", "enumerate", "tpe", "nsga2", "random"]
-Objective = Literal["dice", "iou", "params", "macs"]
+Pruner = Literal["pareto", "none"]
+Objective = Literal["dice", "iou", "params", "macs", "latency", "memory"]
 Reference = Literal[
     "unet",
     "unet-2015",
@@ -22,6 +23,9 @@ Reference = Literal[
 ]
 
 MAXIMISED: frozenset[Objective] = frozenset({"dice", "iou"})
+
+MEASURED: frozenset[Objective] = frozenset({"latency", "memory"})
+"""Objectives that are measured on the study's device, and not counted."""
 
 PUBLISHED_DEPTHS: Mapping[Reference, int] = {"resunet": 3, "mobile-unet": 5, "eff-unet": 5}
 """Of the published networks that are not of depth 4."""
@@ -89,9 +93,15 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSettings:
-    """How far and how the study searches. `trials` and `time` (seconds) are totals over all its runs."""
+    """How far and how the study searches. `trials` and `time` (seconds) are totals over all its runs.
+
+    `pruner`: `pareto` ends trainings early that promise no place on the front. A training without a step for `stall`
+    seconds hangs and is given up.
+    """
 
     trials: int = 60
     time: float | None = None
     sampler: Sampler = "auto"
+    pruner: Pruner = "pareto"
+    stall: float = 900.0
     seed: int = 0

@@ -16,10 +16,15 @@ def non_dominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
     if losses.shape[1] == 2:
         result[usable] = _lowest_steps(losses[usable])
         return result
-    for index in np.flatnonzero(usable):
-        others = losses[usable]
-        beaten = (others <= losses[index]).all(axis=1) & (others < losses[index]).any(axis=1)
-        result[index] = not beaten.any()
+    rest = np.flatnonzero(usable)
+    place = 0
+    while place < len(rest):  # each row in turn removes those that it beats, so that few are left to compare
+        others, row = losses[rest], losses[rest[place]]
+        kept = (others < row).any(axis=1) | (others == row).all(axis=1)
+        place = int(kept[: place + 1].sum())
+        rest = rest[kept]
+    result[:] = False
+    result[rest] = True
     return result
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -66,23 +67,28 @@ def normalised(image: NDArray[Any]) -> NDArray[np.float32]:
     return result
 
 
-def batches(pairs: Sequence[Pair], recipe: Recipe, seed: int, margin: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    pairs: Sequence[Pair], recipe: Recipe, seed: int, margin: int = 0, start: int = 0
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless batches of random crops: images (B, C, side, side) and masks (B, crop, crop).
 
     `side` is crop + 2 * margin: the image goes on around the crop by so many pixels, mirrored beyond its border.
 
     Every image is drawn once before any is drawn again. An image smaller than the crop is mirrored up to it, and
     what was added is IGNORE in the mask. Each sample has its own position, flip and turn; the same for the same seed.
+    The first `start` batches are drawn, but not made.
     """
     random = torch.Generator().manual_seed(seed)
     padded = [_framed(pad_to(pair, recipe.crop), margin) for pair in pairs]
     order: list[int] = []
-    while True:
+    for batch in count():
         while len(order) < recipe.batch_size:
             order += torch.randperm(len(padded), generator=random).tolist()
         chosen, order = order[: recipe.batch_size], order[recipe.batch_size :]
         places = torch.rand(recipe.batch_size, 2, generator=random).tolist()
         turns = torch.randint(8, (recipe.batch_size,), generator=random).tolist()
+        if batch < start:
+            continue
         crops = [
             _crop(padded[index], recipe.crop, place, turn)
             for index, place, turn in zip(chosen, places, turns, strict=True)

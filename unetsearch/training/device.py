@@ -27,6 +27,21 @@ def find_device(name: str) -> torch.device:
     return device
 
 
+def slot_devices(device: torch.device, slots: int | None) -> tuple[torch.device, ...]:
+    """The device of each slot. No number given: one slot a GPU, where `device` names no single one; else one.
+
+    More slots than GPUs share them in turn.
+    """
+    gpus = torch.cuda.device_count() if device.type == "cuda" and device.index is None else 0
+    devices = [torch.device("cuda", index) for index in range(gpus)] or [device]
+    return tuple(devices[slot % len(devices)] for slot in range(slots or len(devices)))
+
+
+def slot_threads(slots: int) -> int:
+    """Threads of each slot's computation, so that together they have as many as one would."""
+    return max(1, torch.get_num_threads() // slots)
+
+
 def autocast(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 where the device computes in it, else nothing."""
     return torch.autocast(device.type, torch.bfloat16) if has_bfloat16(device) else nullcontext()

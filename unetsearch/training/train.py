@@ -4,20 +4,22 @@ from collections.abc import Iterator
 from itertools import islice
 from math import isfinite
 from time import perf_counter
-from typing import cast
+from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unetsearch.graph.sizes import context
 from unetsearch.network.network import Network
 from unetsearch.space.recipe import Recipe
+from unetsearch.training.average import Average
 from unetsearch.training.batches import DeviceData, batches
+from unetsearch.training.checkpoint import Pulse, State, random_state, set_random_state
 from unetsearch.training.context import outputs_of
 from unetsearch.training.device import autocast, memory_format
 from unetsearch.training.inference import evaluate
 from unetsearch.training.losses import outputs_loss
+from unetsearch.training.metrics import Overlap
 from unetsearch.training.score import Score
 
 GRADIENT_NORM = 12.0
@@ -28,38 +30,79 @@ class DivergedError(RuntimeError):
     """The loss is no longer a number."""
 
 
-def train(network: Network, data: DeviceData, recipe: Recipe, seed: int) -> Iterator[Score]:
+def train(
+    network: Network,
+    data: DeviceData,
+    recipe: Recipe,
+    seed: int,
+    *,
+    parts: int = 1,
+    state: State | None = None,
+    pulse: Pulse | None = None,
+) -> Iterator[Score]:
     """Trains on random crops and yields a score after each of `recipe.evaluations` equal parts of the steps.
 
-    The network must be on the data's device. The scores are those of an exponential moving average of the weights;
+    The network must be on the data's device. The scores are those of a moving average of the weights;
     after the last one the network has them. Raises DivergedError when the loss is not finite.
+
+    `parts`: a batch goes through the network in so many parts, whose gradients are summed up: less memory, but norms
+    and the Dice loss see one part at a time. Raises ValueError where a batch has fewer crops.
+    `pulse(step, snapshot)`: called after each step, and after its score if it has one; what it raises ends the
+    training. `snapshot()`: the state there, whose tensors are the training's own: write or copy them before the next
+    step. `state`: such a state to go on from; its scores are yielded again first, and what follows is on the
+    processor the very same as without the interruption.
     """
+    if not 1 <= parts <= recipe.batch_size:
+        raise ValueError(f"a batch of {recipe.batch_size} crops cannot be trained in {parts} parts")
     started = perf_counter()
     device = data.train[0].image.device
     network.to(memory_format=memory_format(device))
-    average = get_ema_multi_avg_fn(recipe.averaging)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-    scored = cast(Network, averaged.module)
+    average = Average(network, recipe)
+    scored = average.network
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, recipe))
     evaluations = {round(recipe.steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)}
-    loss_sum, since = torch.zeros((), device=device), 0
+    done, loss_sum, since = 0, torch.zeros((), device=device), 0
+    scores: list[Score] = []
+
+    stateful: dict[str, Any] = {"network": network, "averaged": average.model}
+    stateful |= {"optimizer": optimizer, "schedule": schedule}
+    if state is not None:
+        for name, part in stateful.items():
+            part.load_state_dict(state[name])
+        done, loss_sum, since = state["step"], state["loss_sum"].to(device), state["since"]
+        scores = [Score.from_dict(score) for score in state["scores"]]
+        yield from scores
+        started = perf_counter() - state["seconds"]
+        set_random_state(device, state["random"])
+
+    def snapshot() -> State:
+        return {name: part.state_dict() for name, part in stateful.items()} | {
+            "step": step,
+            "loss_sum": loss_sum,
+            "since": since,
+            "scores": [score.to_dict() for score in scores],
+            "seconds": perf_counter() - started,
+            "random": random_state(device),
+        }
 
     frame = context(network.graph, recipe.crop)
-    crops = batches(data.train, recipe, seed, frame.margin)
+    crops = batches(data.train, recipe, seed, frame.margin, start=done)
 
-    for step, (images, masks) in enumerate(islice(crops, recipe.steps), start=1):
+    for step, (images, masks) in enumerate(islice(crops, recipe.steps - done), start=done + 1):
         network.train()
-        with autocast(device):
-            outputs = outputs_of(network, images.contiguous(memory_format=memory_format(device)), frame)
-        loss = outputs_loss(recipe.loss, outputs, masks)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        for some, truth in zip(images.tensor_split(parts), masks.tensor_split(parts), strict=True):
+            with autocast(device):
+                outputs = outputs_of(network, some.contiguous(memory_format=memory_format(device)), frame)
+            loss = outputs_loss(recipe.loss, outputs, truth) * (len(some) / len(images))
+            loss.backward()  # type: ignore[no-untyped-call]
+            loss_sum = loss_sum + loss.detach()  # a sum on the device: reading it would wait
         torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
         optimizer.step()
         schedule.step()
-        averaged.update_parameters(network)
-        loss_sum, since = loss_sum + loss.detach(), since + 1  # a sum on the device: reading it would wait
+        average.update(network, step)
+        since += 1
         if step in evaluations:
             mean_loss = loss_sum.item() / since
             if not isfinite(mean_loss) or not _finite(scored):
@@ -69,16 +112,23 @@ def train(network: Network, data: DeviceData, recipe: Recipe, seed: int) -> Iter
             overlap = evaluate(scored, data.validation, data.classes)
             if step == recipe.steps:
                 network.load_state_dict(scored.state_dict())
-            yield Score(
-                step=step,
-                loss=mean_loss,
-                dice=sum(overlap.dice) / len(overlap.dice),
-                iou=sum(overlap.iou) / len(overlap.iou),
-                dice_by_class=overlap.dice,
-                iou_by_class=overlap.iou,
-                seconds=perf_counter() - started,
-            )
+            scores.append(_score(step, mean_loss, overlap, perf_counter() - started))
+            yield scores[-1]
             loss_sum, since = torch.zeros((), device=device), 0
+        if pulse is not None:
+            pulse(step, snapshot)
+
+
+def _score(step: int, loss: float, overlap: Overlap, seconds: float) -> Score:
+    return Score(
+        step=step,
+        loss=loss,
+        dice=sum(overlap.dice) / len(overlap.dice),
+        iou=sum(overlap.iou) / len(overlap.iou),
+        dice_by_class=overlap.dice,
+        iou_by_class=overlap.iou,
+        seconds=seconds,
+    )
 
 
 def _finite(module: nn.Module) -> bool:
