@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.search.postgres import postgres  # noqa: F401 (a fixture)
 from unetsearch import cli
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from unetsearch import __version__
-from unetsearch.search.slots import TrainingFailedError
+from unetsearch.search.messages import Failed
 
 
 def unetsearch(*arguments, **options):
@@ -86,7 +86,7 @@ def test_a_killed_study_goes_on_where_it_stopped(here):
         "--set",
         "training.learning_rate={low: 1e-3, high: 1e-2}",
     ]
-    command += ["--set", "training.steps=40", "--set", "training.evaluations=20"]
+    command += ["--set", "training.steps=40", "--set", "training.evaluations=20", "--set", "search.pruner=none"]
     process = unetsearch(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     for line in process.stdout:
         if line.strip().startswith("#2 ") and "step" in line:
@@ -146,11 +146,11 @@ def test_shipped_spaces_are_found_by_name(here, call):
 
 
 def test_an_interruption_while_a_study_begins_loses_nothing(here, call, monkeypatch):
-    def interrupted(_):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("unetsearch.api.dump_space", interrupted)
+        patch.setattr("unetsearch.search.opening._portable", interrupted)
         status, _, err = call("run", "tiny.yaml", "--data", "data", "--out", "study")
     assert (status, err) == (130, "interrupted: what is finished is kept; the same command continues\n")
     assert {path.name for path in Path("study").iterdir()} == {".lock", "preview.npz", "study.db"}
@@ -166,7 +166,7 @@ def test_a_study_without_its_pictures_is_reported(here, call):
 
 def test_trainings_that_all_fail_end_the_run(here, call, monkeypatch):
     class Broken:
-        def __init__(self, _):
+        def __init__(self, *_, **__):
             pass
 
         def __enter__(self):
@@ -175,13 +175,18 @@ def test_trainings_that_all_fail_end_the_run(here, call, monkeypatch):
         def __exit__(self, *_):
             pass
 
-        def warm_up(self):
+        idle = (0,)
+
+        def start(self, slot, job):
             pass
 
-        def train(self, _):
-            raise TrainingFailedError("the disk is on fire")
+        def next(self, timeout):
+            return 0, Failed("the disk is on fire")
 
-    monkeypatch.setattr("unetsearch.api.Slot", Broken)
+        def close(self, save_within=0):
+            pass
+
+    monkeypatch.setattr("unetsearch.api.Pool", Broken)
     status, out, err = call(
         "run", "tiny.yaml", "--data", "data", "--trials", 9, "--set", "architecture.depth=[1, 2, 3]"
     )
@@ -191,7 +196,7 @@ def test_trainings_that_all_fail_end_the_run(here, call, monkeypatch):
 
 
 def test_a_full_disk(call, monkeypatch):
-    def full(_):
+    def full(*_):
         raise OSError(28, "No space left on device", "study/report.html")
 
     monkeypatch.setattr("unetsearch.api.report", full)

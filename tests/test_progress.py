@@ -3,6 +3,7 @@
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from time import perf_counter
 from types import SimpleNamespace
 
 import pytest
@@ -11,22 +12,38 @@ from rich.console import Console
 from unetsearch.api import load_space
 from unetsearch.graph.references import reference
 from unetsearch.progress import Display
+from unetsearch.report.views import hypervolume
 from unetsearch.search.candidate import Candidate
-from unetsearch.search.events import Continued, Ended, Finished, Progress, Scored, Started
+from unetsearch.search.events import Continued, Ended, Finished, Noted, Progress, Scored, Started, Stepped
+from unetsearch.search.records import front_of
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.score import Score
 
 CANDIDATE = Candidate.of(reference("unet", width=8, depth=2), Recipe(steps=100))
-SCORE = Score(step=50, loss=0.4, dice=0.8, iou=0.7, dice_by_class=(0.8,), iou_by_class=(0.7,), seconds=3)
+
+
+def score(step, dice):
+    return Score(step=step, loss=0.4, dice=dice, iou=0.7, dice_by_class=(dice,), iou_by_class=(0.7,), seconds=3)
+
+
+SCORE = score(100, 0.8)
 PROGRESS = Progress(trials=1, of_trials=3, seconds=7, of_seconds=60)
+MORE = Progress(trials=4, of_trials=8, seconds=60, of_seconds=None, pruned=2, failed=1, running=2, steps=300, saved=100)
 DONE = replace(CANDIDATE.record(4, values={}), curve=(SCORE,), seconds=7.0)
+PRUNED = replace(DONE, number=7, state="pruned", curve=(score(40, 0.6123),))
 EVENTS = (
     Continued(finished=2, interrupted=1),
-    Started("#4", CANDIDATE),
-    Scored("#4", SCORE),
+    Started("#4", CANDIDATE, 0),
+    Stepped("#4", 33),
+    Scored("#4", score(50, 0.75)),
+    Noted("#4: out of memory; once more, with each batch in two parts"),
+    Started("#4", CANDIDATE, 0),
+    Stepped("#4", 20),
     Finished(DONE, PROGRESS),
     Finished(replace(DONE, number=5, state="repeat", repeat_of="#4"), PROGRESS),
     Finished(replace(DONE, number=6, state="failed", curve=(), reason="the loss was nan [/x]"), PROGRESS),
+    Finished(PRUNED, MORE),
+    Finished(replace(PRUNED, number=8, state="repeat", repeat_of="#7"), MORE),
     Ended("1 of 1 trials are trained"),
 )
 
@@ -34,7 +51,7 @@ EVENTS = (
 def shown(terminal, width=120):
     """What a display prints of a whole study."""
     console = Console(file=StringIO(), force_terminal=terminal, width=width, color_system=None)
-    display = Display(console)
+    display = Display(console, clock=lambda: 0.0)
     with display.live():
         data = SimpleNamespace(notes=("two classes", "split at random"))
         display.prepared(data, load_space("quickstart"), Path("studies/x"), "cpu")
@@ -61,26 +78,166 @@ def test_it_begins_with_what_is_searched_on_what_and_where(terminal):
 
 def test_a_pipe_gets_a_line_for_every_event():
     lines = shown(terminal=False).splitlines()
-    assert "    #4  depth 2, plain skips, plain encoder, 8-16-32, 29.5 k parameters, 400 MMACs" in lines
-    assert "    #4    step 50: Dice 0.8000" in lines
-    status = "[1 of 3 trials, 7 s of 1 min 00 s]"
+    start = "    #4  depth 2, plain skips, plain encoder, 8-16-32, 29.5 k parameters, 400 MMACs"
+    assert lines.count(start) == 2
+    assert "    #4    step 50: Dice 0.7500" in lines
+    assert "#4: out of memory; once more, with each batch in two parts" in lines
+    front = "front 1, hypervolume 0.800"
+    status = f"[1 of 3 trials, {front}, 7 s of 1 min 00 s, about 14 s left]"
     assert f"    #4  Dice 0.8000, IoU 0.7000, 29.5 k parameters   {status}" in lines
     assert f"    #5  the same network as #4: Dice 0.8000, not trained again   {status}" in lines
     assert f"    #6  failed: the loss was nan [/x]   {status}" in lines
+    status = (
+        f"[4 of 8 trials (1 trained to the end, 2 pruned, 1 failed), 25% of the steps saved, {front}, "
+        "1 min 00 s, about 1 min 00 s left]"
+    )
+    assert f"    #7  pruned at step 40 of 100 (Dice 0.6123)   {status}" in lines
+    assert (
+        f"    #8  the same network as #7: pruned at step 40 of 100 (Dice 0.6123), not trained again   {status}" in lines
+    )
+    assert not [line for line in lines if "33" in line or "20/" in line], "steps make no lines"
     assert "\x1b" not in "".join(lines)
 
 
+def screen(display):
+    """The last picture of a terminal, line by line."""
+    console = display.console
+    with console.capture() as capture:
+        console.print(display._render())
+    return capture.get().rstrip("\n").splitlines()
+
+
+def terminal(width=130, height=40, clock=lambda: 0.0):
+    return Display(
+        Console(file=StringIO(), force_terminal=True, width=width, height=height, color_system=None), clock=clock
+    )
+
+
+def test_a_bar_a_slot_goes_with_its_trial():
+    display = terminal()
+    display._live = display  # no lines
+    for name, slot in (("#8", 1), ("#7", 0)):
+        display.happened(Started(name, CANDIDATE, slot))
+    display.happened(Scored("#7", score(50, 0.75)))
+    display.happened(Stepped("#8", 20))
+    bars = [line for line in screen(display) if "steps" in line]
+    assert [line.split()[0] for line in bars] == ["#7", "#8"], "in the order of the slots"
+    assert "depth 2, plain skips" in bars[0]
+    assert " 50/100 steps 0:00:00 Dice 0.7500" in bars[0]
+    assert " 20/100 steps" in bars[1]
+    assert "the first networks are in training" in screen(display)[-1]
+    display.happened(Finished(PRUNED, MORE))
+    lines = screen(display)
+    assert [line.split()[0] for line in lines if "/100 steps" in line] == ["#8"]
+    assert "2 pruned, 1 failed), 1 running, 25% of the steps saved, 1 min 00 s, about" in lines[-1]
+    display.happened(Ended("done"))
+    assert not [line for line in screen(display) if "/100 steps" in line]
+
+
+def test_a_training_that_begins_again_has_one_bar_from_its_start():
+    display = terminal()
+    display._live = display
+    for event in EVENTS[1:7]:
+        display.happened(event) if not isinstance(event, Noted) else None
+    bars = [line for line in screen(display) if "/100 steps" in line]
+    assert len(bars) == 1
+    assert " 20/100 steps" in bars[0]
+    assert "Dice" not in bars[0]
+
+
+def test_a_pruned_trial_is_not_taken_for_a_finished_one():
+    display = terminal()
+    display._live = display
+    display.happened(Finished(PRUNED, MORE))
+    row = next(line for line in screen(display) if "#7" in line)
+    assert "(0.6123) │   - │" in row
+    assert "pruned at 40 of 100 steps; depth 2" in row
+    assert "front" not in screen(display)[-1]
+
+
+@pytest.mark.parametrize(("height", "slots", "bars"), [(24, 8, 8), (24, 1, 1), (14, 16, 4), (10, 8, 1), (60, 32, 32)])
+def test_many_slots_leave_room_in_a_small_terminal(height, slots, bars):
+    display = terminal(width=80, height=height)
+    display._live = display
+    for number in range(30):
+        display.happened(Finished(replace(DONE, number=number), MORE))
+    for slot in range(slots):
+        display.happened(Started(f"#{30 + slot}", CANDIDATE, slot))
+    lines = screen(display)
+    assert len(lines) < height
+    assert len([line for line in lines if "/100 steps" in line]) == bars
+    assert (f"... and {slots - bars} more" in lines) == (bars < slots)
+    assert "about 1 min 00 s left" in " ".join(lines[-3:])
+    assert "│   #29 │" in "".join(lines), "the last result stays in view"
+
+
+def test_the_time_goes_on_while_something_runs():
+    now = iter([0.0, 20.0, 90.0])
+    display = terminal(clock=lambda: next(now))
+    display._live = display
+    display.happened(Started("#8", CANDIDATE, 0))
+    display._last = MORE, display._clock()
+    assert "1 min 20 s, about 40 s left" in display._status
+    assert display._status.endswith(", 2 min 30 s"), "later than its pace let hope: nothing is promised"
+
+
+def test_front_and_hypervolume_are_those_of_all_records_whatever_the_order():
+    found = [replace(DONE, number=i, params=1000 * (1 + i * 7 % 10), curve=(score(100, i / 20),)) for i in range(10)]
+    one, other = terminal(), terminal()
+    for record in found:
+        one._learn([record])
+        one._learn([record])  # known already
+    other._learn(reversed([*found, PRUNED]))
+    assert [record.name for record in one._front] == [record.name for record in front_of(found, ("dice", "params"))]
+    assert {record.name for record in one._front} == {record.name for record in other._front}
+    assert one._hypervolume == pytest.approx(other._hypervolume) == pytest.approx(hypervolume(found))
+
+
+def test_showing_costs_little_at_a_thousand_trials():
+    display = terminal()
+    display._live = display
+    display._learn(
+        replace(DONE, number=i, params=1000 + i * 37 % 999, curve=(score(100, i / 1001),)) for i in range(1000)
+    )
+    display.happened(Started("#1000", CANDIDATE, 0))
+    started = perf_counter()
+    for step in range(100):
+        display.happened(Scored("#1000", score(step, 0.5)))
+    assert perf_counter() - started < 100 * 0.002
+    started = perf_counter()
+    for number in range(1000, 1010):
+        display.happened(Finished(replace(DONE, number=number), MORE))
+    assert perf_counter() - started < 10 * 0.02
+
+
+def test_the_front_shows_latency_and_memory_where_they_are_objectives():
+    display = terminal()
+    measured = replace(DONE, latency=0.0123, memory=42 * 2**20)
+    display.front([measured], ("dice", "latency"))
+    assert "12.3 ms │ 42 MiB │" in display.console.file.getvalue()
+    display = terminal()
+    display.front([measured], ("dice", "params"))
+    assert "12.3 ms" not in display.console.file.getvalue()
+
+
 def test_a_narrow_terminal_keeps_its_numbers_and_shortens_the_networks():
-    last = shown(terminal=True, width=80).rpartition("1 of 3 trials, 7 s of 1 min 00 s")[2].partition("The front")[0]
-    assert "│    #4 │ 0.8000 │ 0.7000 │ 29.5 k │ 400 M │  7 s │ depth 2," in last
+    last = last_table(shown(terminal=True, width=80))
+    assert "│    #4 │   0.8000 │ 0.7000 │ 29.5 k │ 400 M │  7 s │ depth 2," in last
     assert all(len(line) <= 80 for line in last.splitlines())
     assert last.count("│    #4 │") == 1
     assert "…" in last
 
 
 def test_a_terminal_keeps_a_table_of_what_is_settled_without_repeats():
-    last = shown(terminal=True).rpartition("1 of 3 trials, 7 s of 1 min 00 s")[2]
-    assert "│    #4 │ 0.8000 │ 0.7000 │ 29.5 k │ 400 M │  7 s │ depth 2, plain skips" in last
-    assert "│    #6 │      - │      - │" in last
+    last = last_table(shown(terminal=True))
+    assert "│    #4 │   0.8000 │ 0.7000 │ 29.5 k │ 400 M │  7 s │ depth 2, plain skips" in last
+    assert "│    #6 │        - │      - │" in last
     assert "failed: the loss was nan [/x]; depth 2" in last
+    assert "│    #7 │ (0.6123) │      - │" in last
     assert "#5" not in last
+    assert "#8" not in last
+
+
+def last_table(text):
+    """What stays on the screen: from the last table's frame to its status line."""
+    return text.partition("The front")[0].rpartition("┏")[2]

@@ -24,7 +24,7 @@ EARLIER = {
     "report": {"errors", "space", "graph", "network", "data", "training", "statistics", "search"},
     "api": {"errors", "space", "graph", "network", "data", "training", "statistics", "search", "report"},
 }
-for later in ("network", "search", "report", "api"):
+for later in ("network", "training", "search", "report", "api"):
     EARLIER[later] |= {"files"}
 EARLIER |= {"describe": {*EARLIER["api"], "api"}, "progress": {*EARLIER["api"], "api"}}
 EARLIER |= {

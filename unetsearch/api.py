@@ -1,52 +1,41 @@
 """The stages composed: what the command line calls, and what a Python user imports."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from os.path import relpath
 from pathlib import Path
-from platform import machine, python_version, system
 from typing import Any
 
-import optuna
 import pandas as pd
-import torch
 
-from unetsearch import __version__
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.data.load import from_dataset, load_data
-from unetsearch.errors import SpaceError, StudyError
-from unetsearch.files import write_atomically
-from unetsearch.graph.references import baseline_architecture
+from unetsearch.errors import SpaceError, UnetsearchError, WorkFailedError
 from unetsearch.graph.references import reference as find_reference
 from unetsearch.network.backbones import find_backbone
 from unetsearch.report.tables import front_rows
 from unetsearch.report.views import ReportData
 from unetsearch.report.write import write_report
-from unetsearch.search.events import Event
+from unetsearch.search.events import Event, Noted
 from unetsearch.search.fit import check_fit
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
 from unetsearch.search.messages import Setup
-from unetsearch.search.preview import load_previews, save_preview, windows
-from unetsearch.search.proposals import make_sampler
+from unetsearch.search.opening import FACTS, IN_MEMORY, begin, check_same_study, read_space, reopen
+from unetsearch.search.pool import Pool
+from unetsearch.search.preview import load_previews, windows
+from unetsearch.search.progress import progress_of
 from unetsearch.search.records import TrialRecord, front_of
-from unetsearch.search.slots import Slot
-from unetsearch.search.storage import Studies, begin_studies, read_studies
 from unetsearch.search.study import Search
 from unetsearch.space.architecture import Architecture
-from unetsearch.space.document import load_space as read_space
 from unetsearch.space.document import search_settings
-from unetsearch.space.resolved import dump_space, dump_value, resolved
 from unetsearch.space.settings import EMBEDDED
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.starters import find_space
-from unetsearch.training.device import describe, find_device
+from unetsearch.training.device import describe, find_device, slot_devices, slot_threads
 
-IN_MEMORY = "in memory"
-"""What stands for the path of a data set that came from Python."""
-
-FACTS = "facts"
-"""The user attribute of the Optuna study that holds what is known of data and machine."""
+STORAGE = "UNETSEARCH_STORAGE"
+"""The environment variable that stands for `storage`, so that a password need not be an argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +57,7 @@ def load_space(source: str | Path, overrides: Sequence[str] = ()) -> SearchSpace
 
     `overrides`: `a.b=value`, as `--set` takes them. Raises SpaceError with every problem found.
     """
-    return _read_space(find_space(str(source)), overrides)
+    return read_space(find_space(str(source)), overrides)
 
 
 def reference(name: str, *, in_channels: int = 1, out_channels: int = 1, **values: Any) -> Architecture:
@@ -91,6 +80,8 @@ def run(
     trials: int | None = None,
     time: str | float | None = None,
     device: str = "auto",
+    slots: int | None = None,
+    storage: str | None = None,
     seed: int | None = None,
     overrides: Sequence[str] = (),
     prepared: Callable[[SegmentationData, SearchSpace, Path, str], None] | None = None,
@@ -99,9 +90,11 @@ def run(
     """Searches, and leaves the report; continues the study if its folder exists.
 
     `data`: a folder, `cells`, or a torch Dataset of (image, mask) or (image, mask, group); else what the space names.
-    `trials` and `time` (seconds, or `30m`) are totals over all runs of the study. `prepared` is told of the checked
-    data, the folder and the device before anything is trained, `happened` of every event after that. Raises
-    UnetsearchError, with nothing changed on disk, where the input is wrong.
+    `trials` and `time` (seconds, or `30m`) are totals over all runs of the study. `slots`: trainings side by side;
+    left out, one a GPU, on a processor one. `storage`: a database (`postgresql+psycopg://...`) or `journal:PATH`, for
+    one study on several machines; left out, what UNETSEARCH_STORAGE says, else a file in the study's folder.
+    `prepared` is told of the checked data, the folder and the device before anything is trained, `happened` of every
+    event after that. Raises UnetsearchError, with nothing changed on disk, where the input is wrong.
     """
     if isinstance(space, SearchSpace) and overrides:
         raise SpaceError(["overrides are for a YAML file; change the SearchSpace itself"])
@@ -109,51 +102,63 @@ def run(
     settings = search_settings({"trials": trials, "time": time, "seed": seed})
     space = replace(space, search=replace(space.search, **settings))
     where = find_device(device)
+    devices = slot_devices(where, slots)
+    storage = storage or os.environ.get(STORAGE)
     loaded, space = _load(space, data)
     space = space.for_data(loaded.in_channels, loaded.out_channels)
     check_fit(space, loaded)
     path = Path(out) if out is not None else Path("studies") / f"{space.name}-{loaded.name}"
-    _check_same_study(StudyFolder(path), space, loaded)
+    check_same_study(StudyFolder(path), space, loaded, storage)
     folder = create_folder(path)
-    with owned(folder), closing(_begin(folder, space, loaded, describe(where))) as studies:
+
+    def noted(text: str) -> None:
+        if happened is not None:
+            happened(Noted(text))
+
+    with owned(folder), closing(begin(folder, space, loaded, describe(where), storage, noted)) as studies:
         if prepared is not None:
             prepared(loaded, space, path, describe(where))
-        setup = Setup(loaded, str(where), torch.get_num_threads())
-        try:
-            with Slot(setup) as slot:
-                for event in Search(space, studies, slot, folder, windows(loaded)).run():
+        threads = slot_threads(len(devices))
+        setups = [Setup(loaded, str(device), threads) for device in devices]
+        facts = studies.search.user_attrs[FACTS]
+        with Pool(setups, stall=space.search.stall) as pool:
+            machine = f"{path.name}/" if storage else ""  # each machine has a folder of its own
+            search = Search(space, studies, pool, folder, windows(loaded), machine)
+            try:
+                for event in search.run():
                     if happened is not None:
                         happened(event)
-        finally:  # after Ctrl-C too, the report shows what is finished
-            records = tuple(studies.records)
-            _report(folder, space, studies, records)
-    return Study(path, space, records)
+            except BaseException:
+                search.close()
+                with suppress(UnetsearchError):  # after Ctrl-C too, the report shows what is finished
+                    _report(folder, space, facts, search.records)
+                raise
+            search.close()
+        _report(folder, space, facts, search.records)
+    return Study(path, space, tuple(search.records))
 
 
-def report(study: str | Path) -> Path:
-    """Rewrites `trials.csv`, `front.csv` and `report.html` from the study, and gives the page's path."""
+def report(study: str | Path, storage: str | None = None) -> Path:
+    """Rewrites `trials.csv`, `front.csv` and `report.html` from the study, and gives the page's path.
+
+    `storage`: that of a study which several machines share, where reading it needs a user and a password; left out,
+    what UNETSEARCH_STORAGE says.
+    """
     folder = open_folder(Path(study))
-    space, studies = _reopen(folder)
-    with closing(studies):
-        return _report(folder, space, studies, tuple(studies.records))
+    with closing(reopen(folder, storage or os.environ.get(STORAGE))) as opened:
+        return _report(folder, opened.space, opened.facts, opened.studies.records)
 
 
-def front(study: str | Path) -> pd.DataFrame:
-    """The front of a study's folder, one row a network, by rising parameters."""
-    return read_study(study).front
+def front(study: str | Path, storage: str | None = None) -> pd.DataFrame:
+    """The front of a study's folder, one row a network, by rising parameters. `storage` as in `report`."""
+    return read_study(study, storage).front
 
 
-def read_study(study: str | Path) -> Study:
-    """A study from its folder. Raises StudyError where there is none."""
+def read_study(study: str | Path, storage: str | None = None) -> Study:
+    """A study from its folder. Raises StudyError where there is none. `storage` as in `report`."""
     folder = open_folder(Path(study))
-    space, studies = _reopen(folder)
-    with closing(studies):
-        return Study(folder.path, space, tuple(studies.records))
-
-
-def _read_space(path: Path, overrides: Sequence[str] = ()) -> SearchSpace:
-    """A space with its backbones looked up. Raises SpaceError, also for a baseline whose values do not fit together."""
-    return read_space(path, overrides, find_backbone, baseline_architecture)
+    with closing(reopen(folder, storage or os.environ.get(STORAGE))) as opened:
+        return Study(folder.path, opened.space, tuple(opened.studies.records))
 
 
 def _load(space: SearchSpace, data: Any) -> tuple[SegmentationData, SearchSpace]:
@@ -166,111 +171,26 @@ def _load(space: SearchSpace, data: Any) -> tuple[SegmentationData, SearchSpace]
     return from_dataset(data, "dataset", space.data), replace(space, data=replace(space.data, path=IN_MEMORY))
 
 
-def _check_same_study(folder: StudyFolder, space: SearchSpace, data: SegmentationData) -> None:
-    """Raises StudyError where the folder holds a study of another space or other data."""
-    if not folder.exists:
-        return
-    there, studies = _reopen(open_folder(folder.path))
-    with closing(studies):
-        facts = studies.search.user_attrs[FACTS]
-    before, after = _comparable(there), _comparable(space)
-    changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    advice = "give another folder with --out, or the same settings to continue it"
-    if changed:
-        lines = [f"  {key}: {before.get(key, 'nothing')} there, {after.get(key, 'nothing')} here" for key in changed]
-        raise StudyError("\n".join([f"{folder.path}: holds a study of another space; {advice}", *lines]))
-    if facts["fingerprint"] != data.fingerprint:
-        raise StudyError(f"{folder.path}: holds a study of other data (images, masks or split changed); {advice}")
-
-
-def _comparable(space: SearchSpace) -> dict[str, str]:
-    """The settings that make a study what it is, by dotted name; its totals may grow, its data may move."""
-    document = resolved(space)
-    for name in ("trials", "time"):
-        document["search"].pop(name, None)
-    document["data"].pop("path", None)
-    return dict(_flat(document, ""))
-
-
-def _flat(document: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
-    flat = []
-    for key, value in document.items():
-        name = f"{prefix}{key}"
-        flat += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, dump_value(value))]
-    return flat
-
-
-def _begin(folder: StudyFolder, space: SearchSpace, data: SegmentationData, device: str) -> Studies:
-    """Opens the storage, with what is known of data and machine in it; last of all the settings are written.
-
-    Until they are, no study was begun: killed before, the same command begins again.
-    """
-    studies = begin_studies(folder, space.name, space.objectives)
-    if not folder.exists and studies.records:
-        raise StudyError(f"{folder.path}: study.db holds trials, but study.yaml is missing; put it back, or give --out")
-    studies.search.sampler = make_sampler(space.search, len(studies.search.get_trials(deepcopy=False)))
-    facts = {
-        "fingerprint": data.fingerprint,
-        "data": data.name,
-        "notes": list(data.notes),
-        "classes": list(data.classes),
-        "in_channels": data.in_channels,
-        "out_channels": data.out_channels,
-        "versions": _versions(device),
-    }
-    studies.search.set_user_attr(FACTS, facts)
-    save_preview(folder, data, windows(data))
-    write_atomically(folder.settings, dump_space(_portable(space, folder)).encode())
-    return studies
-
-
-def _portable(space: SearchSpace, folder: StudyFolder) -> SearchSpace:
-    """The space with its data's path as seen from the study's folder, where one leads to the other."""
-    if space.data.path in (*EMBEDDED, IN_MEMORY):
-        return space
-    try:
-        path = relpath(Path(space.data.path).resolve(), folder.path.resolve())
-    except ValueError:  # on another drive
-        return space
-    return replace(space, data=replace(space.data, path=Path(path).as_posix()))
-
-
-def _reopen(folder: StudyFolder) -> tuple[SearchSpace, Studies]:
-    """The space and the storage of a study's folder."""
-    space = _read_space(folder.settings)
-    studies = read_studies(folder, space.name, space.objectives)
-    facts = studies.search.user_attrs[FACTS]
-    return space.for_data(facts["in_channels"], facts["out_channels"]), studies
-
-
-def _report(folder: StudyFolder, space: SearchSpace, studies: Studies, records: tuple[TrialRecord, ...]) -> Path:
-    facts = studies.search.user_attrs[FACTS]
+def _report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, Any], records: Sequence[TrialRecord]) -> Path:
+    """Writes report and tables. Raises WorkFailedError where they cannot be written."""
+    records = sorted(records, key=lambda record: (record.baseline is None, record.number))
     shown = [record.name for record in records if record.baseline] + [
         record.name for record in front_of(records, space.objectives)
     ]
-    return write_report(
-        folder.path,
-        ReportData(
-            name=space.name,
-            data_name=facts["data"],
-            notes=tuple(facts["notes"]),
-            classes=tuple(facts["classes"]),
-            records=records,
-            objectives=space.objectives,
-            settings_yaml=folder.settings.read_text(encoding="utf-8"),
-            previews=tuple(load_previews(folder, shown)),
-            seconds=sum(record.seconds for record in records),
-            versions=facts["versions"],
-        ),
+    data = ReportData(
+        name=space.name,
+        data_name=facts["data"],
+        notes=tuple(facts["notes"]),
+        classes=tuple(facts["classes"]),
+        records=tuple(records),
+        objectives=space.objectives,
+        settings_yaml=folder.settings.read_text(encoding="utf-8"),
+        previews=tuple(load_previews(folder, shown)),
+        seconds=progress_of(space, records, ()).seconds,
+        versions=facts["versions"],
     )
-
-
-def _versions(device: str) -> dict[str, str]:
-    return {
-        "unetsearch": __version__,
-        "torch": torch.__version__,
-        "optuna": optuna.__version__,
-        "python": python_version(),
-        "system": f"{system()} {machine()}",
-        "device": device,
-    }
+    try:
+        return write_report(folder.path, data)
+    except OSError as error:
+        reason = error.strerror or error
+        raise WorkFailedError(f"{folder.path}: the report cannot be written ({reason}); the trials are kept") from None

@@ -34,6 +34,14 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=VALUE", help="Overrides one value of the YAML; may be given several times."),
 ]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Of a study that several machines share: postgresql+psycopg://..., or journal:PATH on a shared disk. "
+        "UNETSEARCH_STORAGE may hold it instead.",
+    ),
+]
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study's folder.")]
 
 
@@ -60,6 +68,10 @@ def run(
     trials: Annotated[int | None, typer.Option(min=1, help="How many networks to train in all.")] = None,
     time: Annotated[str | None, typer.Option(metavar="30m", help="How long to train in all: 90s, 30m, 2h.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Trainings side by side. [one a GPU; on a processor one]")
+    ] = None,
+    storage: StorageOption = None,
     seed: Annotated[int | None, typer.Option(help="Of the search and of every training.")] = None,
     overrides: SetOption = None,
 ) -> None:
@@ -81,7 +93,7 @@ def run(
             raise KeyboardInterrupt
         display.happened(event)
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with display.live():
             study = api.run(
@@ -91,6 +103,8 @@ def run(
                 trials=trials,
                 time=time,
                 device=device,
+                slots=slots,
+                storage=storage,
                 seed=seed,
                 overrides=overrides or (),
                 prepared=display.prepared,
@@ -98,9 +112,10 @@ def run(
             )
     except KeyboardInterrupt:
         typer.echo("interrupted: what is finished is kept; the same command continues", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(128 + (interrupted or [signal.SIGINT])[0]) from None
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     display.front(study.records, study.space.objectives)
     typer.echo(f"report: {study.folder / 'report.html'}")
     if not any(record.distinct for record in study.records):
@@ -108,11 +123,11 @@ def run(
 
 
 @app.command()
-def report(study: StudyArgument) -> None:
+def report(study: StudyArgument, storage: StorageOption = None) -> None:
     """Rewrites the report and the tables from the study."""
     from unetsearch import api
 
-    typer.echo(f"report: {api.report(study)}")
+    typer.echo(f"report: {api.report(study, storage)}")
 
 
 @app.command("space")

@@ -1,49 +1,64 @@
 """What a person sees while a study runs: a live table in a terminal, plain lines elsewhere."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
 from rich.text import Text
 
 from unetsearch.data.dataset import SegmentationData
-from unetsearch.report.words import amount, duration, topology
-from unetsearch.search.events import Continued, Ended, Event, Finished, Scored, Started
+from unetsearch.report.views import hypervolume
+from unetsearch.report.words import amount, duration, mebibytes, milliseconds, remark, topology
+from unetsearch.search.events import Continued, Ended, Event, Finished, Joined, Noted, Scored, Started, Stepped
 from unetsearch.search.events import Progress as StudyProgress
 from unetsearch.search.records import TrialRecord, front_of
-from unetsearch.space.settings import Objective
+from unetsearch.space.settings import MEASURED, Objective
 from unetsearch.space.space import SearchSpace
 
 ROWS = 12
 """At most so many settled trials stay in view in a terminal."""
 
-NUMBERS = 63
+NUMBERS = 65
 """Columns of a terminal that the numbers of a row take at most."""
 
-AROUND = 7
-"""Lines of a terminal that the title, the frame and the progress take."""
+BAR_NUMBERS = 60
+"""Columns of a terminal that a training's bar and its numbers take at most."""
+
+FRAME = 6
+"""Lines of a terminal that the table's frame, its head and the prompt take."""
 
 
 class Display:
-    """Shows events. In a terminal `live()` keeps a table in place; elsewhere every event is a line."""
+    """Shows events. In a terminal `live()` keeps a table in place; elsewhere every event is a line.
 
-    def __init__(self, console: Console) -> None:
+    `clock`: seconds from anywhere.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = monotonic) -> None:
         self.console = console
+        self._clock = clock
         self._settled: list[TrialRecord] = []
-        self._training = Text("", no_wrap=True, overflow="ellipsis")
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+        self._bars: dict[str, TaskID] = {}
+        self._label = Column(no_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False, table_column=self._label),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TextColumn("steps"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[score]}"),
         )
-        self._status = ""
+        self._trained: list[TrialRecord] = []
+        self._front: list[TrialRecord] = []
+        self._hypervolume = 0.0
+        self._last: tuple[StudyProgress, float] | None = None
+        self._beginning = "the first networks are in training"
         self._objectives: Sequence[Objective] = ("dice", "params")
         self._live: Live | None = None
 
@@ -76,48 +91,82 @@ class Display:
         if self._live is not None:
             self._live.start()
 
+    def _learn(self, records: Iterable[TrialRecord]) -> None:
+        """Takes over what was trained before, or on other machines, for the front and the hypervolume."""
+        names = {record.name for record in self._trained}
+        found = [record for record in records if record.distinct and record.name not in names]
+        if found:
+            self._trained += found
+            self._front = front_of([*self._front, *found], self._objectives)
+            self._hypervolume = hypervolume(self._trained)
+
     def happened(self, event: Event) -> None:
         """Shows one event."""
         match event:
+            case Joined():
+                self._learn(event.records)
             case Continued():
-                text = f"continuing: {event.finished} trials are trained"
+                self._learn(event.records)
+                self._beginning = f"continuing: {event.finished} trials are trained"
+                text = self._beginning
                 if event.interrupted:
                     text += f"; {event.interrupted} interrupted ones are put back"
                 self._say(text)
             case Started():
-                cost = event.candidate.cost
-                words = topology(event.candidate.architecture)
-                self._line(f"{event.name:>6}  {words}, {amount(cost.params)} parameters, {amount(cost.macs)}MACs")
-                for task in self._bar.task_ids:
-                    self._bar.remove_task(task)
-                self._training = Text(f"{event.name}  {words}", no_wrap=True, overflow="ellipsis")
-                self._bar.add_task(event.name, total=event.candidate.recipe.steps, score="")
+                self._begin(event)
+            case Stepped():
+                self._move(event.name, completed=event.step)
             case Scored():
                 score = f"Dice {event.score.dice:.4f}"
-                self._bar.update(self._bar.task_ids[-1], completed=event.score.step, score=score)
+                self._move(event.name, completed=event.score.step, score=score)
                 self._line(f"{event.name:>6}    step {event.score.step}: {score}")
+            case Noted():
+                self._say(event.text)
             case Finished():
-                if event.record.state != "repeat":
-                    self._settled.append(event.record)
-                self._status = _status(event.progress)
-                self._line(f"{event.record.name:>6}  {_outcome(event.record)}   [{self._status}]")
+                self._finish(event)
             case Ended():
-                for task in self._bar.task_ids:
-                    self._bar.remove_task(task)
-                self._training = Text("")
+                for name in list(self._bars):
+                    self._end(name)
                 self._say(f"done: {event.reason}")
 
     def front(self, records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> None:
         """The front as a table, and the baselines that are not on it."""
-        table = _table("The front: no network here is beaten in every objective by another")
+        measured = bool(MEASURED & set(objectives))
+        table = _table("The front: no network here is beaten in every objective by another", measured)
         front = front_of(records, objectives)
         for record in front:
-            _add_row(table, record)
+            _add_row(table, record, measured)
         table.add_section()
         for record in records:
             if record.baseline and record not in front:
-                _add_row(table, record)
+                _add_row(table, record, measured)
         self.console.print(table)
+
+    def _begin(self, event: Started) -> None:
+        cost = event.candidate.cost
+        words = topology(event.candidate.architecture)
+        self._line(f"{event.name:>6}  {words}, {amount(cost.params)} parameters, {amount(cost.macs)}MACs")
+        self._end(event.name)  # it may begin once more
+        total = event.candidate.recipe.steps
+        label = f"{event.name}  {words}"
+        self._bars[event.name] = self._progress.add_task(label, total=total, score="", slot=event.slot)
+
+    def _finish(self, event: Finished) -> None:
+        record = event.record
+        self._end(record.name)
+        if record.state != "repeat":
+            self._settled.append(record)
+        self._learn([record])
+        self._last = event.progress, self._clock()
+        self._line(f"{record.name:>6}  {_outcome(record)}   [{self._status}]")
+
+    def _move(self, name: str, **changes: Any) -> None:
+        if name in self._bars:
+            self._progress.update(self._bars[name], **changes)
+
+    def _end(self, name: str) -> None:
+        if name in self._bars:
+            self._progress.remove_task(self._bars.pop(name))
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
@@ -128,45 +177,91 @@ class Display:
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _render(self) -> Group:
-        table = _table(self._status or "training the first network")
+        """The table of what is settled, the bars of what runs, the status: in at most as many lines as there are."""
+        width, height = self.console.width, self.console.height
+        status = Text(self._status)
+        room = height - FRAME - len(status.wrap(self.console, width))
+        bars = self._tasks
+        shown = bars if len(bars) < room else bars[: max(1, room - 2)]
+        more = [Text(f"... and {len(bars) - len(shown)} more")] if len(shown) < len(bars) else []
+        room -= len(shown) + len(more)
+        table = _table()
         network = table.columns[-1]  # in one line, so that every row and the progress stay in view
-        network.no_wrap, network.max_width = True, max(8, self.console.width - NUMBERS)
-        for record in self._settled[-max(1, min(ROWS, self.console.height - AROUND)) :]:
+        network.no_wrap, network.max_width = True, max(8, width - NUMBERS)
+        self._label.max_width = max(8, width - BAR_NUMBERS)
+        for record in self._settled[-max(1, min(ROWS, room)) :]:
             _add_row(table, record)
-        return Group(table, self._training, self._bar)
+        return Group(table, self._progress.make_tasks_table(shown), *more, status)
+
+    @property
+    def _tasks(self) -> list[Task]:
+        return sorted(self._progress.tasks, key=lambda task: int(task.fields["slot"]))
+
+    @property
+    def _status(self) -> str:
+        if self._last is None:
+            return self._beginning
+        progress, then = self._last
+        since = self._clock() - then if self._bars else 0.0
+        parts = [_trials(progress)]
+        if self._bars:
+            parts.append(f"{len(self._bars)} running")
+        if progress.saved:
+            parts.append(f"{progress.saved / (progress.steps + progress.saved):.0%} of the steps saved")
+        if self._front:
+            parts.append(f"front {len(self._front)}, hypervolume {self._hypervolume:.3f}")
+        limit = "" if progress.of_seconds is None else f" of {duration(progress.of_seconds)}"
+        parts.append(duration(progress.seconds + since) + limit)
+        left = (progress.seconds_left or 0.0) - since
+        if left > 0:
+            parts.append(f"about {duration(left)} left")
+        return ", ".join(parts)
 
 
-def _status(progress: StudyProgress) -> str:
-    time = duration(progress.seconds)
-    if progress.of_seconds is not None:
-        time += f" of {duration(progress.of_seconds)}"
-    return f"{progress.trials} of {progress.of_trials} trials, {time}"
+def _trials(progress: StudyProgress) -> str:
+    trained = progress.trials - progress.pruned - progress.failed
+    counts = {"trained to the end": trained, "pruned": progress.pruned, "failed": progress.failed}
+    several = [f"{count} {word}" for word, count in counts.items() if count]
+    some = f" ({', '.join(several)})" if progress.pruned or progress.failed else ""
+    return f"{progress.trials} of {progress.of_trials} trials{some}"
 
 
 def _outcome(record: TrialRecord) -> str:
     if record.state == "repeat":
-        return f"the same network as {record.repeat_of}: Dice {record.final.dice:.4f}, not trained again"
+        known = record.curve and (f"Dice {record.final.dice:.4f}" if record.scored else f"pruned {_reached(record)}")
+        return f"the same network as {record.repeat_of}{f': {known}' if known else ''}, not trained again"
+    if record.state == "pruned":
+        return f"pruned {_reached(record)}"
     if not record.scored:
-        return f"{record.state}: {record.reason}"
-    return f"Dice {record.final.dice:.4f}, IoU {record.final.iou:.4f}, {amount(record.params)} parameters"
+        return remark(record)
+    numbers = f"Dice {record.final.dice:.4f}, IoU {record.final.iou:.4f}, {amount(record.params)} parameters"
+    return "; ".join(filter(None, (numbers, remark(record))))
 
 
-def _table(title: str) -> Table:
+def _reached(record: TrialRecord) -> str:
+    return f"at step {record.steps} of {record.recipe.steps} (Dice {record.final.dice:.4f})"
+
+
+def _table(title: str | None = None, measured: bool = False) -> Table:
     table = Table(title=title, title_justify="left", expand=False)
-    for column in ("trial", "Dice", "IoU", "params", "MACs", "time"):
+    for column in ("trial", "Dice", "IoU", "params", "MACs", *(("latency", "memory") if measured else ()), "time"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("network")
     return table
 
 
-def _add_row(table: Table, record: TrialRecord) -> None:
+def _add_row(table: Table, record: TrialRecord, measured: bool = False) -> None:
     scores = (f"{record.final.dice:.4f}", f"{record.final.iou:.4f}") if record.scored else ("-", "-")
-    note = f"{record.state}: {record.reason}; " if record.reason else ""
+    if record.state == "pruned":
+        scores = (f"({record.final.dice:.4f})", "-")  # no final score, as the remark says
+    latency = "-" if record.latency is None else milliseconds(record.latency)
+    memory = "-" if record.memory is None else mebibytes(record.memory)
     table.add_row(
         record.name,
         *scores,
         amount(record.params),
         amount(record.macs),
+        *((latency, memory) if measured else ()),
         duration(record.seconds),
-        Text(note + topology(record.architecture)),  # a reason may hold brackets
+        Text("; ".join(filter(None, (remark(record), topology(record.architecture))))),  # a reason may hold brackets
     )

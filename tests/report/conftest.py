@@ -27,7 +27,9 @@ def score(step, dice, classes=2):
 
 def record(number, dice=0.8, *, name="unet", baseline=None, classes=2, finished=None, **values):
     architecture = reference(name, **{"width": 8, "depth": 2, **values})
-    made = Candidate.of(architecture, Recipe()).record(number, baseline=baseline, finished=finished or number)
+    made = Candidate.of(architecture, Recipe(steps=20, evaluations=2)).record(
+        number, baseline=baseline, finished=finished or number
+    )
     curve = tuple(score(step, dice * share, classes) for step, share in ((10, 0.5), (20, 1.0)))
     return replace(made, curve=curve, seconds=60.0)
 
@@ -35,6 +37,17 @@ def record(number, dice=0.8, *, name="unet", baseline=None, classes=2, finished=
 @pytest.fixture
 def make():
     return record
+
+
+@pytest.fixture
+def pruned_study(make):
+    """Slots 0 and 1: two trained to the end, two pruned (one of them at half of its 20 steps), a repeat of one."""
+    first = replace(make(0, 0.8, depth=3), slot="0", seconds=100.0, finished=1100.0)
+    half = replace(make(1, 0.5), state="pruned", curve=(score(10, 0.31),), slot="1", seconds=40.0, finished=1040.0)
+    other = replace(half, number=2, curve=(score(10, 0.45),), seconds=50.0, finished=1095.0)
+    last = replace(make(3, 0.7, depth=1), slot="0", seconds=100.0, finished=1210.0)
+    again = replace(half, number=4, state="repeat", repeat_of="#1", seconds=0.0, finished=1211.0, slot="")
+    return (first, half, other, last, again)
 
 
 @pytest.fixture

@@ -1,18 +1,23 @@
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pandas as pd
 import pytest
+from plotly.offline import get_plotlyjs
 
 from unetsearch.report.figures import curves_figure, depth_figure, front_figure, hypervolume_figure
 from unetsearch.report.images import agreement, class_colours, shown_dice
-from unetsearch.report.page import render_page
+from unetsearch.report.page import MOST_DRAWINGS, MOST_ROWS, render_page
 from unetsearch.report.tables import front_rows, trial_rows
 from unetsearch.report.views import curves, depth_rows, hypervolume_over_time, network_points
-from unetsearch.report.words import amount, duration, topology, training
+from unetsearch.report.words import amount, duration, mebibytes, milliseconds, topology, training
 from unetsearch.report.write import write_report
+from unetsearch.search.records import TrialRecord
 
 OBJECTIVES = ("dice", "params")
 
@@ -104,8 +109,63 @@ def test_figures_show_the_views(records):
     boxes = [trace for trace in depth_figure(depth_rows(points)).data if trace.type == "box"]
     assert [set(trace.x) for trace in boxes] == [{1}, {2}, {3}, {4}]
     assert list(hypervolume_figure(hypervolume_over_time(records)).data[0].x) == [1, 2, 3, 4, 5]
-    shown = [trace.name for trace in curves_figure(curves(records, OBJECTIVES)).data if trace.showlegend]
+    shown = [trace.name for trace in curves_figure(curves(records, OBJECTIVES)).data]
     assert shown == ["not on the front", "failed", "baseline", "on the front"]
+
+
+def test_pruned_curves_are_marked_where_they_end(pruned_study):
+    drawn = {trace.name: trace for trace in curves_figure(curves(pruned_study, OBJECTIVES)).data}
+    assert list(drawn) == ["pruned", "on the front", "where they were pruned"]
+    assert drawn["pruned"].x == (10, None, 10, None), "one trace, its curves parted by gaps"
+    assert drawn["on the front"].y == (0.4, 0.8, None, 0.35, 0.7, None)
+    assert drawn["on the front"].text == ("#0", "#0", None, "#3", "#3", None)
+    ends = drawn["where they were pruned"]
+    assert (ends.mode, ends.x, ends.y) == ("markers", (10, 10), (0.31, 0.45))
+    assert ends.text == ("#1, pruned at 10 of 20 steps", "#2, pruned at 10 of 20 steps")
+    assert drawn["pruned"].legendgroup == ends.legendgroup != drawn["on the front"].legendgroup
+
+
+def test_the_page_tells_of_pruning_and_of_slots(report, pruned_study):
+    page = render_page(replace(report, records=pruned_study, previews=()))
+    text = check(page)
+    assert text.count("Pruning ended 2 of 4 trainings early and saved 25% of the optimizer steps.") == 2
+    assert "What each slot trained" in page
+    assert "<td class=l>pruned at 10 of 20 steps</td><td>0.3100</td>" in text
+    assert "latency" not in text
+    old = render_page(report)
+    assert "What each slot trained" not in old, "an old study knows no slots"
+    assert "Pruning" not in old
+
+
+def test_a_study_in_which_all_were_pruned_shows_its_curves(report, pruned_study):
+    page = render_page(replace(report, records=pruned_study[1:3], previews=()))
+    assert "there is no result yet" in check(page)
+    assert "where they were pruned" in page
+    assert "Hypervolume over time" not in page
+
+
+def test_latency_and_memory_stand_beside_the_other_costs(report, make):
+    quick = replace(make(0, 0.7, depth=1), latency=0.00213, memory=3 * 2**20)
+    slow = replace(make(1, 0.8), latency=0.12, memory=400 * 2**20)
+    text = check(render_page(replace(report, records=(quick, slow), objectives=("dice", "latency"), previews=())))
+    head = re.findall("<th[^>]*>(.*?)</th>", text)[:10]
+    assert head[4:8] == ["parameters", "MACs", "latency", "memory"]
+    assert "<td>2.13 ms</td><td>3.0 MiB</td>" in text
+    assert "<td>120 ms</td><td>400 MiB</td>" in text
+    rows = front_rows((quick, slow), ("dice", "latency"))
+    assert [(row["latency"], row["memory"]) for row in rows] == [(0.00213, 3 * 2**20), (0.12, 400 * 2**20)]
+
+
+def test_under_other_objectives_the_line_goes_over_the_front(make):
+    """#1 is on the front for its latency alone: smaller in nothing else than #0."""
+    made = (make(0, 0.8, depth=1), make(1, 0.7, depth=2), make(2, 0.9, depth=3))
+    points = network_points(
+        [replace(record, latency=latency) for record, latency in zip(made, (3.0, 1.0, 4.0), strict=True)],
+        ("dice", "params", "latency"),
+    )
+    assert all(point.on_front for point in points)
+    line = next(trace for trace in front_figure(points).data if trace.name == "front")
+    assert line.y == (0.8, 0.9)
 
 
 def test_tables(records):
@@ -114,6 +174,20 @@ def test_tables(records):
     assert [row["state"] for row in rows][-4:] == ["complete", "repeat", "infeasible", "failed"]
     assert (rows[5]["dice"], rows[5]["repeat_of"], rows[6]["dice"]) == (0.85, "#0", None)
     assert [row["trial"] for row in front_rows(records, OBJECTIVES)] == ["1", "0"]
+
+
+def test_a_pruned_trial_has_no_final_score_in_the_tables_nor_has_its_repeat(pruned_study):
+    rows = trial_rows(pruned_study)
+    names = ("trial", "state", "dice", "last_dice", "steps_done", "steps", "slot", "parts")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("0", "complete", 0.8, 0.8, 20, 20, "0", 1),
+        ("1", "pruned", None, 0.31, 10, 20, "1", 1),
+        ("2", "pruned", None, 0.45, 10, 20, "1", 1),
+        ("3", "complete", 0.7, 0.7, 20, 20, "0", 1),
+        ("4", "repeat", None, 0.31, 10, 20, "", 1),
+    ]
+    assert [row["trial"] for row in front_rows(pruned_study, OBJECTIVES)] == ["3", "0"]
+    assert [row["trial"] for row in front_rows(pruned_study[1:3], OBJECTIVES)] == []
 
 
 def test_files_are_written_and_read_back(report, tmp_path):
@@ -128,14 +202,58 @@ def test_files_are_written_and_read_back(report, tmp_path):
     assert (tmp_path / "front.csv").read_text() == "\n"
 
 
-@pytest.mark.slow
-def test_a_long_study_is_reported_in_seconds(report, make):
-    from time import perf_counter
+def many(pruned_study, count):
+    """A study's records, every second one pruned, all curves different."""
+    trained, pruned = pruned_study[:2]
+    for i in range(count):
+        first = pruned if i % 2 else trained
+        dice = 0.5 + (i * 37 % 400) / 1000
+        curve = [replace(first.curve[0], step=k * 20 // 12, dice=dice * k / 12) for k in range(1, 7 if i % 2 else 13)]
+        yield replace(first, number=i, params=first.params + i * 91 % 5000, curve=tuple(curve), slot=f"tower/{i % 8}",
+                      finished=1000.0 + 50 * i)  # fmt: skip
 
-    many = tuple(replace(make(0, 0.5 + (i * 37 % 400) / 1000), number=i, finished=i) for i in range(1000))
+
+def written(report, records, folder):
+    """Seconds that it took to write a report, and the megabytes of its page beyond plotly."""
     started = perf_counter()
-    render_page(replace(report, records=many))
-    assert perf_counter() - started < 20
+    page = write_report(folder, replace(report, records=tuple(records), previews=()))
+    return perf_counter() - started, (page.stat().st_size - len(get_plotlyjs().encode())) / 1e6
+
+
+def test_a_long_study_is_reported_in_seconds(report, pruned_study, tmp_path):
+    seconds, size = written(report, many(pruned_study, 2000), tmp_path)
+    assert seconds < 15
+    assert size < 3
+
+
+@pytest.mark.parametrize("objectives", [OBJECTIVES, ("dice", "params", "macs")])
+def test_a_very_long_study_is_reported_in_half_a_minute(report, pruned_study, tmp_path, objectives):
+    seconds, size = written(replace(report, objectives=objectives), many(pruned_study, 10_000), tmp_path)
+    assert seconds < 30
+    assert size < 15
+
+
+def test_a_long_front_is_drawn_in_part_and_told(report, make):
+    front = tuple(replace(make(i, 0.5 + i / 100), params=1000 + i) for i in range(MOST_DRAWINGS + 1))
+    text = check(render_page(replace(report, records=front, previews=())))
+    assert text.count("<svg") == MOST_DRAWINGS
+    assert f"The {MOST_DRAWINGS} of the highest Dice, of {MOST_DRAWINGS + 1}." in text
+    lost = [replace(make(i), state="failed", curve=(), reason=f"reason {i}") for i in range(MOST_ROWS + 1)]
+    text = check(render_page(replace(report, records=tuple(lost), previews=())))
+    assert f"{MOST_ROWS + 1} networks (here {MOST_ROWS}; trials.csv has all)" in text
+    assert f"reason {MOST_ROWS - 1}<" in text
+    assert f"reason {MOST_ROWS}<" not in text
+
+
+def test_records_of_the_first_version_have_a_report(report, tmp_path):
+    golden = Path(__file__).parents[1] / "golden" / "records.json"
+    records = tuple(TrialRecord.from_dict(document) for document in json.loads(golden.read_text(encoding="utf-8")))
+    text = check(write_report(tmp_path, replace(report, records=records, previews=())).read_text(encoding="utf-8"))
+    assert "The front" in text
+    rows = pd.read_csv(tmp_path / "trials.csv")
+    assert list(rows["dice"].dropna()) == [round(r.final.dice, 6) for r in records if r.state in ("complete", "repeat")]
+    assert set(rows["parts"]) == {1}
+    assert rows["slot"].isna().all()
 
 
 def test_pictures():
@@ -173,6 +291,16 @@ def test_amounts(number, words):
 )
 def test_durations(seconds, words):
     assert duration(seconds) == words
+
+
+def test_measured_costs():
+    assert [milliseconds(seconds) for seconds in (0.00084, 0.0123, 0.12, 2.5)] == [
+        "0.84 ms",
+        "12.3 ms",
+        "120 ms",
+        "2500 ms",
+    ]
+    assert [mebibytes(number) for number in (800_000, 432_013_312)] == ["0.8 MiB", "412 MiB"]
 
 
 def test_networks_in_words(make):

@@ -1,6 +1,17 @@
+from dataclasses import replace
+
 import pytest
 
-from unetsearch.report.views import Curve, curves, depth_rows, hypervolume_over_time, network_points, summary
+from unetsearch.report.views import (
+    Curve,
+    curves,
+    depth_rows,
+    hypervolume,
+    hypervolume_over_time,
+    network_points,
+    saving,
+    summary,
+)
 
 OBJECTIVES = ("dice", "params")
 
@@ -56,6 +67,60 @@ def test_the_hypervolume_grows_with_the_trained_networks(records):
     assert points[-1].value > points[-2].value - 1e-12
     assert 0 < values[-1] < 1
     assert hypervolume_over_time(()) == ()
+    assert hypervolume(records) == hypervolume(records[::-1]) == pytest.approx(values[-1])
+    assert hypervolume(()) == hypervolume(records[-2:]) == 0
+
+
+def test_the_hypervolume_by_hand(make):
+    """From 1 k to 100 k parameters: Dice 0.5 at the smallest, 0.8 in the middle of the scale, 0.9 at the largest."""
+    sizes = {1_000: 0.5, 10_000: 0.8, 100_000: 0.9, 31_623: 0.6}
+    found = [replace(make(i, dice), params=params) for i, (params, dice) in enumerate(sizes.items())]
+    assert hypervolume(found) == pytest.approx(0.5 * 0.5 + 0.5 * 0.8)
+
+
+def test_a_pruned_training_is_a_curve_and_no_point(pruned_study):
+    assert [point.name for point in network_points(pruned_study, OBJECTIVES)] == ["#0", "#3"]
+    assert [(row.depth, row.best.name) for row in depth_rows(network_points(pruned_study, OBJECTIVES))] == [
+        (1, "#3"),
+        (3, "#0"),
+    ]
+    found = curves(pruned_study, OBJECTIVES)
+    assert [(curve.name, curve.kind) for curve in found] == [
+        ("#0", "front"),
+        ("#1", "pruned"),
+        ("#2", "pruned"),
+        ("#3", "front"),
+    ]
+    assert found[1] == Curve(name="#1", kind="pruned", steps=(10,), dices=(0.31,), remark="pruned at 10 of 20 steps")
+    assert hypervolume(pruned_study) == hypervolume((pruned_study[0], pruned_study[3]))
+    assert [point.trials for point in hypervolume_over_time(pruned_study)] == [1, 2]
+    assert hypervolume_over_time(pruned_study)[-1].seconds == 290, "pruned trainings cost time too"
+
+
+def test_what_pruning_saved_by_hand(pruned_study):
+    """Of 4 trainings of 20 steps, two were ended after 10: 60 steps done, 20 saved. The repeat cost and saved none."""
+    found = saving(pruned_study)
+    assert (found.pruned, found.trainings, found.steps, found.saved) == (2, 4, 60, 20)
+    assert found.words == "Pruning ended 2 of 4 trainings early and saved 25% of the optimizer steps."
+    lines = summary(pruned_study, network_points(pruned_study, OBJECTIVES))
+    assert found.words in lines
+    assert lines[-1].startswith("Points of the space: 2 trained, 2 pruned, 1 known already. These")
+    assert summary(pruned_study[1:2], ()) == (
+        "Points of the space: 1 pruned; there is no result yet.",
+        "Pruning ended 1 of 1 training early and saved 50% of the optimizer steps.",
+    )
+
+
+def test_a_failed_training_saves_nothing(records):
+    assert (saving(records).saved, saving(records).words) == (0, "")
+
+
+def test_out_of_memory_and_parts_are_said(make):
+    half = replace(make(0), parts=2)
+    assert network_points([half], OBJECTIVES)[0].words.endswith("8-16-32, batches in 2 parts (out of memory)")
+    lost = replace(make(1), state="infeasible", curve=make(1).curve[:1], parts=2, reason="out of memory")
+    assert [curve.kind for curve in curves([lost], OBJECTIVES)] == ["failed"]
+    assert curves([lost], OBJECTIVES)[0].remark == "infeasible: out of memory; batches in 2 parts (out of memory)"
 
 
 def test_the_summary_says_what_was_found_and_what_it_is_worth(records):

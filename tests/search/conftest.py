@@ -1,5 +1,7 @@
-"""A study small enough for a test: a little data, a space made by hand, a slot that does not train."""
+"""A study small enough for a test: a little data, a space made by hand, slots that do not train."""
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -7,12 +9,12 @@ import pytest
 
 from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.search.folder import StudyFolder, create_folder
-from unetsearch.search.messages import Job
+from unetsearch.search.messages import Done, Failed, Job, Measured, Stopped
 from unetsearch.search.preview import windows
 from unetsearch.search.proposals import make_sampler
-from unetsearch.search.slots import TrainingFailedError
 from unetsearch.search.storage import Studies, begin_studies
 from unetsearch.search.study import Search
+from unetsearch.space.architecture import Architecture
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import SearchSettings
 from unetsearch.space.space import SearchSpace
@@ -62,40 +64,105 @@ def endless(space) -> SearchSpace:
 
 
 @dataclass
-class FakeSlot:
-    """Scores without training: Dice grows with the depth. `fail`: reasons by the number of the job."""
+class Clock:
+    """A time that passes only where it is told to."""
 
-    fail: dict[int, Exception] = field(default_factory=dict)
+    now: float = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    for module in ("study", "running"):
+        monkeypatch.setattr(f"unetsearch.search.{module}.time", clock)
+    return clock
+
+
+@dataclass
+class FakePool:
+    """Scores without training: Dice grows with the depth. `fail`: reasons by the number of the job.
+
+    `scores(job)` may be replaced: it gives the Dice after each evaluation. Slots take turns.
+    """
+
+    fail: dict[int, Failed | BaseException] = field(default_factory=dict)
+    size: int = 1
+    clock: "Clock | None" = None
     jobs: list[Job] = field(default_factory=list)
+    measured: list[Architecture] = field(default_factory=list)
+    most: int = 0
+    _trainings: dict[int, Iterator] = field(default_factory=dict)
+    _turns: deque = field(default_factory=deque)
 
-    def warm_up(self):
-        pass
+    @property
+    def idle(self):
+        return tuple(slot for slot in range(self.size) if slot not in self._trainings)
 
-    def train(self, job):
+    def start(self, slot, job):
+        assert slot in self.idle
         self.jobs.append(job)
-        for step in (2, 4):
-            dice = 0.5 + 0.1 * job.architecture.depth + 0.01 * step
+        self._trainings[slot] = self.train(job, len(self.jobs))
+        self._turns.append(slot)
+        self.most = max(self.most, len(self._turns))
+
+    def stop(self, slot):
+        self._trainings[slot] = iter([Stopped()])
+
+    def measure(self, slot, architecture):
+        assert slot in self.idle
+        self.measured.append(architecture)
+        return Measured(latency=0.01 * architecture.depth, memory=1000 * architecture.depth)
+
+    def next(self, timeout):
+        if not self._turns:
+            return None
+        if self.clock:
+            self.clock.now += 1
+        slot = self._turns.popleft()
+        answer = next(self._trainings[slot])
+        if isinstance(answer, BaseException):
+            raise answer
+        if isinstance(answer, Done | Stopped | Failed):
+            del self._trainings[slot]
+        else:
+            self._turns.append(slot)
+        return slot, answer
+
+    def close(self, save_within=0.0):
+        self._trainings.clear()
+        self._turns.clear()
+
+    def scores(self, job):
+        return [0.5 + 0.1 * job.architecture.depth + 0.01 * step for step in (2, 4)]
+
+    def train(self, job, number):
+        dices = self.scores(job)
+        for part, dice in enumerate(dices, start=1):
             yield Score(
-                step=step,
+                step=round(job.recipe.steps * part / len(dices)),
                 loss=1.0,
                 dice=dice,
                 iou=dice / 2,
                 dice_by_class=(dice,),
                 iou_by_class=(dice / 2,),
-                seconds=step,
+                seconds=float(part),
             )
-            if error := self.fail.get(len(self.jobs)):
-                raise error
+            if failure := self.fail.get(number):
+                yield failure
+        yield Done()
 
 
 @pytest.fixture
-def fake_slot():
-    return FakeSlot
+def fake_pool():
+    return FakePool
 
 
 @pytest.fixture
 def diverged():
-    return TrainingFailedError("the loss was nan")
+    return Failed("the loss was nan")
 
 
 @dataclass
@@ -110,15 +177,17 @@ class Runner:
         studies.search.sampler = make_sampler(space.search, len(studies.search.get_trials(deepcopy=False)))
         return studies
 
-    def search(self, space: SearchSpace, slot) -> Search:
-        return Search(space, self.open(space), slot, self.folder, windows(self.data))
+    def search(self, space: SearchSpace, pool) -> Search:
+        return Search(space, self.open(space), pool, self.folder, windows(self.data))
 
-    def run(self, space: SearchSpace, slot=None, trials=None):
+    def run(self, space: SearchSpace, pool=None, trials=None):
         if trials is not None:
             space = replace(space, search=replace(space.search, trials=trials))
-        slot = slot or FakeSlot()
-        search = self.search(space, slot)
-        return list(search.run()), search.records
+        search = self.search(space, pool or FakePool())
+        try:
+            return list(search.run()), search.records
+        finally:
+            search.close()
 
 
 @pytest.fixture

@@ -1,8 +1,12 @@
-"""A real trainer process: it trains, fails, dies and comes back."""
+"""A real trainer process by itself: what it is told, what it answers, how it ends."""
 
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import numpy as np
 import pytest
@@ -10,32 +14,105 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from unetsearch.errors import WorkFailedError
 from unetsearch.graph.build import build_graph
 from unetsearch.network.network import build_network
-from unetsearch.search.messages import Job, Setup
+from unetsearch.search.messages import (
+    Done,
+    Failed,
+    Go,
+    Held,
+    Hold,
+    Job,
+    Measure,
+    Measured,
+    Ready,
+    Setup,
+    Stepped,
+    Stop,
+    Stopped,
+)
 from unetsearch.search.preview import load_previews, save_preview, windows
-from unetsearch.search.slots import Slot, TrainingFailedError
+from unetsearch.search.slots import THREADS, TrainerProcess, environment
+from unetsearch.search.trainer import NO_MEMORY, failure
 from unetsearch.space.architecture import Architecture
 from unetsearch.training.batches import normalised
 from unetsearch.training.inference import predict
+from unetsearch.training.score import Score
+
+PATIENCE = 60
+posix = pytest.mark.skipif(os.name != "posix", reason="this system has no such signals or limits")
+
+
+class Trainer:
+    """A trainer process, and what it answers until it is done."""
+
+    def __init__(self, setup):
+        self.answers = SimpleQueue()
+        self.process = TrainerProcess(setup, self.answers)
+        assert self.hear() == Ready()
+
+    def hear(self):
+        return self.answers.get(timeout=PATIENCE)[1]
+
+    def until(self, *kinds):
+        """The answers up to the first of these kinds."""
+        heard = [self.hear()]
+        while not isinstance(heard[-1], kinds):
+            assert heard[-1] is not None, self.process.death()
+            heard.append(self.hear())
+        return heard
+
+    def train(self, job):
+        self.process.say(job)
+        return self.until(Done, Stopped, Failed)
 
 
 @pytest.fixture(scope="module")
-def slot(data):
-    with Slot(Setup(data, "cpu", 1)) as slot:
-        yield slot
+def trainer(data):
+    trainer = Trainer(Setup(data, "cpu", 1, checkpoint_every=0.0))
+    yield trainer
+    trainer.process.kill()
 
 
 @pytest.fixture
 def job(space, data, tmp_path):
     point = space.sample(0)
-    return Job(point.architecture, point.recipe, 0, str(tmp_path / "models" / "0"), windows(data))
+    return Job(
+        architecture=point.architecture,
+        recipe=point.recipe,
+        seed=0,
+        folder=str(tmp_path / "models" / "0"),
+        preview=windows(data),
+    )
 
 
-def test_a_job_streams_its_scores_and_leaves_its_model(slot, job, data, tmp_path):
-    scores = list(slot.train(job))
-    assert [score.step for score in scores] == [2, 4]
+def longer(job, steps=10**6):
+    return replace(job, recipe=replace(job.recipe, steps=steps, evaluations=steps // 10))
+
+
+def scores(answers):
+    return [replace(answer, seconds=0) for answer in answers if isinstance(answer, Score)]
+
+
+def notes(answers):
+    return [answer.note for answer in answers if isinstance(answer, Stepped) and answer.note]
+
+
+def run_there(trainer, code):
+    """Runs code in the trainer process, by what unpickling allows."""
+
+    class Code:
+        def __reduce__(self):
+            return exec, (code,)
+
+    trainer.process.say(Code())
+
+
+def test_a_job_streams_its_scores_and_leaves_its_model(trainer, job, data, tmp_path):
+    answers = trainer.train(job)
+    assert answers[0] == Stepped(1), "the first step is told at once"
+    assert [score.step for score in scores(answers)] == [2, 4]
+    assert answers[-1] == Done()
     folder = tmp_path / "models" / "0"
     assert {path.name for path in folder.iterdir()} == {"architecture.yaml", "predictions.npz", "weights.safetensors"}
     architecture = Architecture.from_dict(yaml.safe_load((folder / "architecture.yaml").read_text()))
@@ -48,79 +125,245 @@ def test_a_job_streams_its_scores_and_leaves_its_model(slot, job, data, tmp_path
         assert (window.of(again.numpy()) == predictions["0"]).mean() > 0.99
 
 
-def test_the_same_job_gives_the_same_scores(slot, job):
-    first, second = ([replace(score, seconds=0) for score in slot.train(job)] for _ in range(2))
+def test_the_same_job_gives_the_same_scores(trainer, job):
+    first, second = (scores(trainer.train(job)) for _ in range(2))
     assert first == second
 
 
-def test_a_training_that_fails_says_why_and_the_process_goes_on(slot, job):
-    process = slot._process
-    with pytest.raises(TrainingFailedError) as caught:
-        list(slot.train(replace(job, recipe=replace(job.recipe, learning_rate=float("nan")))))
-    assert str(caught.value) == "ValueError: Invalid learning rate: nan"
-    assert not caught.value.memory
-    assert len(list(slot.train(job))) == 2
-    assert slot._process is process
+def test_a_training_that_fails_says_why_and_the_process_goes_on(trainer, job):
+    broken = replace(job, recipe=replace(job.recipe, learning_rate=float("nan")))
+    assert trainer.train(broken)[-1] == Failed("ValueError: Invalid learning rate: nan")
+    assert trainer.train(job)[-1] == Done()
 
 
-def test_a_network_larger_than_the_memory_is_told_apart(slot, job):
-    vast = replace(job.architecture, channels=(4, 2**16, 2**16))
-    with pytest.raises(TrainingFailedError) as caught:
-        list(slot.train(replace(job, architecture=vast)))
-    assert caught.value.memory, caught.value
+def test_a_network_larger_than_the_memory_is_told_apart(trainer, job):
+    vast = trainer.train(replace(job, architecture=replace(job.architecture, channels=(4, 2**16, 2**16))))[-1]
+    assert vast.cause == "memory", vast
+    assert not vast.fatal
+    assert trainer.train(job)[-1] == Done()
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_a_process_that_dies_costs_one_job(slot, job):
-    scores = slot.train(job)
-    next(scores)
-    os.kill(slot._process.pid, signal.SIGKILL)
-    with pytest.raises(TrainingFailedError, match="the trainer process was ended by signal 9"):
-        list(scores)
-    assert len(list(slot.train(job))) == 2
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"),
+    ],
+)
+def test_too_little_memory_is_recognised_by_its_words(error):
+    assert failure(error, cuda=True).cause == "memory"
+    assert not failure(error, cuda=True).fatal
+    assert failure(MemoryError(), cuda=False).reason == "out of memory"
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_a_process_ends_at_once_when_its_parent_does(data, job, tmp_path):
-    """In the middle of a training, long before the next evaluation would find nobody to tell."""
-    parent, child = Slot(Setup(data, "cpu", 1)), None
+def test_another_error_on_cuda_ends_the_process():
+    error = RuntimeError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be")
+    reason = "RuntimeError: CUDA error: an illegal memory access was encountered"
+    assert failure(error, cuda=True) == Failed(reason, fatal=True)
+    assert failure(error, cuda=False) == Failed(reason)
+    assert len(NO_MEMORY) == len(set(NO_MEMORY))
+
+
+def test_less_memory_is_taken_in_parts(trainer, job):
+    whole, parts = (scores(trainer.train(replace(job, parts=parts))) for parts in (1, 2))
+    assert [score.step for score in parts] == [2, 4]
+    assert parts[0].loss != whole[0].loss
+    assert trainer.train(replace(job, parts=3))[-1] == Failed(
+        "ValueError: a batch of 2 crops cannot be trained in 3 parts"
+    )
+
+
+def test_a_stop_ends_a_training_and_not_the_next_one(trainer, job):
+    trainer.process.say(longer(job))
+    trainer.until(Score)
+    trainer.process.say(Stop(save=False))
+    assert trainer.until(Stopped, Done, Failed)[-1] == Stopped()
+    trainer.process.say(Stop(save=False))  # too late
+    assert trainer.train(job)[-1] == Done()
+
+
+def test_a_training_that_was_saved_goes_on_as_if_nothing_had_been(trainer, job, tmp_path):
+    job = longer(replace(job, checkpoint=str(tmp_path / "checkpoints" / "a")), steps=80)
+    whole = trainer.train(replace(job, checkpoint=""))
+    weights = load_file(Path(job.folder, "weights.safetensors"))
+    trainer.process.say(job)
+    before = trainer.until(Score)
+    trainer.process.say(Stop(save=True))
+    before += trainer.until(Stopped)
+    assert 1 <= len(scores(before)) < 8, "stopped on its way"
+    assert Path(job.checkpoint).exists()
+    after = trainer.train(job)
+    assert after[: len(scores(before))] == [answer for answer in before if isinstance(answer, Score)], "told again"
+    assert scores(after) == scores(whole)
+    assert not notes(before + after)
+    again = load_file(Path(job.folder, "weights.safetensors"))
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    assert not Path(job.checkpoint).exists(), "of no use any more"
+
+
+def test_a_checkpoint_is_written_along_the_way_and_survives_a_kill(data, job, tmp_path):
+    job = longer(replace(job, checkpoint=str(tmp_path / "a")), steps=80)
+    trainer = Trainer(Setup(data, "cpu", 1, checkpoint_every=0.0))
     try:
-        scores = parent.train(replace(job, recipe=replace(job.recipe, steps=10**6, evaluations=10**5)))
-        next(scores)
-        child = parent._process
-        child.stdin.close()  # what the system does to the pipe of a parent that was killed
-        assert child.wait(timeout=5) == 0
+        trainer.process.say(job)
+        first = scores(trainer.until(Score))
+        trainer.until(Score)
     finally:
-        child.kill()
-        parent.close()
+        trainer.process.kill()
+    trainer = Trainer(Setup(data, "cpu", 1))
+    try:
+        answers = trainer.train(job)
+        assert isinstance(answers[0], Score), "no step before what was known"
+        assert scores(answers)[:1] == first
+        assert answers[-1] == Done()
+    finally:
+        trainer.process.kill()
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_a_process_that_dies_between_two_jobs_is_replaced(slot, job):
-    list(slot.train(job))
-    os.kill(slot._process.pid, signal.SIGKILL)
-    slot._process.wait()
-    assert len(list(slot.train(job))) == 2
+def test_a_checkpoint_of_no_use_is_named_and_the_training_begins_anew(trainer, job, tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"no checkpoint at all")
+    answers = trainer.train(replace(job, checkpoint=str(path)))
+    assert answers[0] == Stepped(0, f"{path} is damaged: the training begins anew")
+    assert [score.step for score in scores(answers)] == [2, 4]
+    assert answers[-1] == Done()
 
 
-def test_a_process_that_cannot_start_says_what_it_printed(data, job):
-    with (
-        Slot(Setup(data, "nonsense", 1)) as slot,
-        pytest.raises(WorkFailedError, match=r"cannot start training: .* ended with status 1: .*nonsense"),
-    ):
-        list(slot.train(job))
+def test_a_pruned_training_leaves_no_checkpoint(trainer, job, tmp_path):
+    path = tmp_path / "a"
+    trainer.process.say(longer(replace(job, checkpoint=str(path))))
+    trainer.until(Score)
+    assert path.exists()
+    trainer.process.say(Stop(save=False))
+    trainer.until(Stopped)
+    assert not path.exists()
+
+
+@posix
+def test_a_full_disk_keeps_the_training_and_names_what_is_not_written(trainer, job, tmp_path):
+    import resource
+
+    before = resource.prlimit(trainer.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(trainer.process.pid, resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        path = tmp_path / "a"
+        answers = trainer.train(replace(job, checkpoint=str(path)))
+    finally:
+        resource.prlimit(trainer.process.pid, resource.RLIMIT_FSIZE, before)
+    assert notes(answers) == [f"no checkpoint: {path} cannot be written (File too large)"]
+    assert [score.step for score in scores(answers)] == [2, 4]
+    assert answers[-1] == Failed(f"the model cannot be written: {job.folder} (File too large)", "storage")
+    assert not list(tmp_path.rglob("*.part"))
+    assert trainer.train(job)[-1] == Done()
+
+
+def test_a_folder_that_cannot_be_made_is_named(trainer, job, tmp_path):
+    (tmp_path / "models").write_text("a file")
+    failed = trainer.train(job)[-1]
+    assert failed.cause == "storage"
+    assert failed.reason == f"the model cannot be written: {job.folder} (Not a directory)"
+
+
+def test_a_held_training_waits_until_it_is_told_to_go(trainer, job):
+    trainer.process.say(longer(job))
+    trainer.until(Score)
+    trainer.process.say(Hold())
+    trainer.until(Held)
+    with pytest.raises(Empty):
+        trainer.answers.get(timeout=1.5)
+    trainer.process.say(Go())
+    assert isinstance(trainer.until(Score)[-1], Score)
+    trainer.process.say(Hold())
+    trainer.until(Held)
+    trainer.process.say(Stop(save=False))
+    assert trainer.hear() == Stopped(), "a Stop is heard in a wait too"
+    trainer.process.say(Go())
+
+
+def test_each_hold_is_answered_once_also_without_a_training(trainer, job):
+    trainer.process.say(Hold())
+    assert trainer.hear() == Held()
+    trainer.process.say(Go())
+    trainer.process.say(job)
+    trainer.process.say(Hold())
+    trainer.process.say(Go())
+    answers = trainer.until(Done)
+    if Held() not in answers:
+        answers.append(trainer.hear())
+    assert answers.count(Held()) == 1
+    assert trainer.answers.empty()
+
+
+def test_an_architecture_is_measured(trainer, job):
+    trainer.process.say(Measure(job.architecture))
+    small = trainer.hear()
+    assert isinstance(small, Measured)
+    trainer.process.say(Measure(replace(job.architecture, channels=tuple(4 * c for c in job.architecture.channels))))
+    wide = trainer.hear()
+    assert 0 < small.latency < wide.latency < 10
+    assert small.memory < wide.memory
+
+
+def test_the_number_of_threads_is_set_before_anything_is_loaded(trainer, tmp_path):
+    path = tmp_path / "threads"
+    run_there(
+        trainer,
+        "import os, torch\n"
+        f"with open({str(path)!r}, 'w') as file:\n"
+        "    print(torch.get_num_threads(), torch.get_num_interop_threads(), file=file)\n"
+        "    print(os.environ['OMP_NUM_THREADS'], file=file)\n",
+    )
+    trainer.process.say(Hold())
+    trainer.until(Held)  # requests are taken in their order
+    trainer.process.say(Go())
+    assert path.read_text().split() == ["1", "1", "1"]
+
+
+def test_the_environment_alone_sets_the_threads_of_torch_and_numpy():
+    assert {environment(3)[name] for name in THREADS} == {"3"}
+    code = "import torch; print(torch.get_num_threads())"
+    there = {**os.environ, **environment(1)}
+    assert subprocess.check_output([sys.executable, "-c", code], env=there, text=True).strip() == "1"
+
+
+@posix
+def test_signals_to_the_whole_group_are_the_parents_to_answer(trainer, job):
+    trainer.process.say(longer(job, 100))
+    trainer.until(Stepped)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        os.kill(trainer.process.pid, name)
+    assert trainer.until(Done, Failed)[-1] == Done()
+
+
+def test_a_process_ends_at_once_when_its_parent_does(data, job):
+    """In the middle of a training, long before the next evaluation would find nobody to tell."""
+    trainer = Trainer(Setup(data, "cpu", 1))
+    try:
+        trainer.process.say(longer(job))
+        trainer.until(Score)
+        trainer.process._requests.put(None)  # closes the pipe, as the system does for a parent that was killed
+        assert trainer.process._process.wait(timeout=5) == 0
+    finally:
+        trainer.process.kill()
 
 
 def test_no_file_of_the_working_folder_is_imported(data, job, tmp_path, monkeypatch):
     (tmp_path / "queue.py").write_text("raise RuntimeError('a file of the user')")
     monkeypatch.chdir(tmp_path)
-    with Slot(Setup(data, "cpu", 1)) as slot:
-        assert len(list(slot.train(job))) == 2
+    trainer = Trainer(Setup(data, "cpu", 1))
+    try:
+        assert trainer.train(job)[-1] == Done()
+    finally:
+        trainer.process.kill()
 
 
-def test_previews_come_back_with_the_predictions_of_the_trials_named(slot, job, runner, data):
+def test_previews_come_back_with_the_predictions_of_the_trials_named(trainer, job, runner, data):
     save_preview(runner.folder, data, job.preview)
-    list(slot.train(replace(job, folder=str(runner.folder.model("#7")))))
+    trainer.train(replace(job, folder=str(runner.folder.model("#7"))))
     shown = load_previews(runner.folder, ["#7", "#8"])
     assert [preview.stem for preview in shown] == ["c", "d"]
     assert shown[0].image.shape == shown[0].truth.shape == (24, 20)

@@ -3,11 +3,15 @@ from dataclasses import replace
 
 import optuna
 import pytest
+from optuna.samplers import NSGAIISampler, TPESampler
 
 from unetsearch.errors import StudyError
 from unetsearch.search.candidate import Candidate
+from unetsearch.search.claims import ask
+from unetsearch.search.folder import create_folder
+from unetsearch.search.patience import Patience
 from unetsearch.search.records import TrialRecord, front_of
-from unetsearch.search.storage import begin_studies
+from unetsearch.search.storage import Outcome, Studies, begin_studies, finish, recover
 from unetsearch.space.settings import LimitSettings
 from unetsearch.training.score import Score
 
@@ -77,3 +81,63 @@ def test_the_front_is_of_the_objectives_asked_for(runner, space):
     assert [record.params for record in front] == sorted(record.params for record in front)
     assert [record.architecture.depth for record in front] == [1, 2, 3]
     assert front_of([], ("dice", "params")) == []
+
+
+@pytest.mark.parametrize("sampler", [TPESampler(seed=0), NSGAIISampler(population_size=8, seed=0)])
+@pytest.mark.parametrize("directions", [("maximize", "minimize"), ("maximize",)])
+def test_samplers_go_on_after_pruned_and_failed_trials(space, sampler, directions):
+    storage = optuna.storages.InMemoryStorage()
+    baselines = optuna.create_study(storage=storage, study_name="baselines")
+    search = optuna.create_study(storage=storage, study_name="search", directions=directions, sampler=sampler)
+    studies = Studies(
+        search=search,
+        baselines=baselines,
+        objectives=("dice", "params")[: len(directions)],
+        storage=storage,
+        patience=Patience("memory"),
+    )
+    network = Candidate.at(space.sample(0))
+    for number in range(60):
+        state = ("complete", "pruned", "failed")[number % 3]
+        trial = ask(studies, search)
+        dice = 1 - trial.suggest_int("width", 1, 1000) / 1000
+        score = Score(step=4, loss=0.5, dice=dice, iou=0.2, dice_by_class=(dice,), iou_by_class=(0.2,), seconds=3.0)
+        record = network.record(trial.number, values=dict(trial.params))
+        record = replace(record, curve=(score,), state=state)
+        assert finish(studies, Outcome(trial, record, {"params": 0.1 - number % 2}))
+    assert [trial.state.name for trial in search.trials] == ["COMPLETE", "PRUNED", "FAIL"] * 20
+    assert [trial.values is None for trial in search.trials] == [False, True, True] * 20
+    assert [record.state for record in studies.records] == ["complete", "pruned", "failed"] * 20
+
+
+def test_a_trial_reads_well_in_optuna(runner, space):
+    _, records = runner.run(space)
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{runner.folder.database.as_posix()}")
+    shown = {trial.number: trial.user_attrs for trial in study.trials}
+    for record in records:
+        if record.baseline is None and record.distinct:
+            channels = "-".join(map(str, record.architecture.channels))
+            assert shown[record.number]["network"].startswith(f"depth {record.architecture.depth}, ")
+            assert shown[record.number]["network"].endswith(f", plain encoder, {channels}")
+            assert shown[record.number]["curve"] == {
+                "2": round(record.curve[0].dice, 4),
+                "4": round(record.final.dice, 4),
+            }
+
+
+def test_a_kill_between_failing_and_queueing_loses_no_point(tmp_path):
+    studies = begin_studies(create_folder(tmp_path / "study"), "tiny", ("dice", "params"))
+    points = []
+    for _ in range(2):
+        trial = ask(studies, studies.search)
+        points.append({"width": trial.suggest_int("width", 1, 100)})
+    studies.search.tell(0, state=optuna.trial.TrialState.FAIL)
+    for interrupted in (1, 0):
+        assert recover(studies) == interrupted
+        waiting = studies.search.get_trials(states=(optuna.trial.TrialState.WAITING,))
+        assert [trial.system_attrs["fixed_params"] for trial in waiting] == points
+    trial = ask(studies, studies.search)  # killed before the point was drawn
+    assert recover(studies) == 1
+    waiting = studies.search.get_trials(states=(optuna.trial.TrialState.WAITING,))
+    assert [trial.system_attrs["fixed_params"] for trial in waiting] == [points[1], points[0]]
+    studies.close()

@@ -5,9 +5,10 @@ import optuna
 import pytest
 
 from unetsearch.errors import WorkFailedError
-from unetsearch.search.events import Continued, Ended, Finished, Scored, Started
+from unetsearch.graph.build import build_graph
+from unetsearch.search.events import Ended, Finished, Noted, Scored, Started
 from unetsearch.search.folder import create_folder
-from unetsearch.search.slots import TrainingFailedError
+from unetsearch.search.messages import Failed
 from unetsearch.space.settings import Baseline, LimitSettings, SearchSettings
 from unetsearch.space.values import Choice, Option
 
@@ -28,46 +29,52 @@ def test_a_search_trains_as_many_as_were_asked_for_and_says_what_happens(runner,
     assert (last.progress.trials, last.progress.of_trials) == (5, 5)
 
 
-def test_totals_are_totals(runner, space, fake_slot):
+def test_totals_are_totals(runner, space, fake_pool):
     runner.run(space, trials=3)
-    slot = fake_slot()
-    events, records = runner.run(space, slot, trials=5)
-    assert len(slot.jobs) == 2, "continuing goes up to the total, it does not add it"
-    assert events[0] == Continued(finished=3, interrupted=0)
-    again = fake_slot()
+    pool = fake_pool()
+    events, records = runner.run(space, pool, trials=5)
+    assert len(pool.jobs) == 2, "continuing goes up to the total, it does not add it"
+    assert (events[0].finished, events[0].interrupted) == (3, 0)
+    again = fake_pool()
     runner.run(space, again, trials=5)
     assert again.jobs == []
     assert len({record.hash for record in records if record.state == "complete"}) == 5
 
 
-def test_time_is_a_total_too(runner, space, fake_slot, monkeypatch):
-    clock = iter(range(0, 100000, 10))
-    monkeypatch.setattr("unetsearch.search.study.perf_counter", lambda: next(clock))
-    timed = replace(space, search=SearchSettings(trials=100, time=35))
-    events, _ = runner.run(timed)
-    assert events[-1] == Ended("the time is spent: 40 of 35 s of training")
-    slot = fake_slot()
-    runner.run(timed, slot)
-    assert slot.jobs == []
+def test_time_is_a_total_too(runner, endless, fake_pool, clock):
+    timed = replace(endless, search=SearchSettings(trials=100, time=35))
+    events, _ = runner.run(timed, fake_pool(clock=clock))  # every answer takes a second, a training three
+    assert events[-1] == Ended("the time is spent: 36 of 35 s of training")
+    pool = fake_pool()
+    runner.run(timed, pool)
+    assert pool.jobs == []
 
 
-def test_a_small_space_is_enumerated_and_ends(runner, space, fake_slot):
-    slot = fake_slot()
-    events, records = runner.run(space, slot, trials=100)
+def test_time_in_which_two_slots_train_counts_once(runner, endless, fake_pool, clock):
+    timed = replace(endless, search=SearchSettings(trials=100, time=35))
+    _, records = runner.run(timed, fake_pool(clock=clock, size=2))
+    spans = [(record.finished - record.seconds, record.finished) for record in records]
+    assert 35 <= max(end for _, end in spans) - min(start for start, _ in spans) <= 41
+    assert sum(record.seconds for record in records) > 60
+
+
+def test_a_small_space_is_enumerated_and_ends(runner, space, fake_pool):
+    pool = fake_pool()
+    events, records = runner.run(space, pool, trials=100)
     assert space.size == 12
-    assert len(slot.jobs) == 9, "three of the twelve points are networks that others are too"
+    assert len(pool.jobs) == 9, "three of the twelve points are networks that others are too"
     assert events[-1] == Ended("every point of the space within the limits is trained")
     assert states(records) == ["complete"] * 9
-    again = fake_slot()
+    again = fake_pool()
     runner.run(space, again, trials=100)
     assert again.jobs == []
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
-def test_samplers_train_nothing_twice_and_end_where_all_is_trained(runner, space, fake_slot, sampler):
-    slot = fake_slot()
-    events, records = runner.run(replace(space, search=SearchSettings(trials=100, sampler=sampler)), slot)
-    assert len(slot.jobs) == 9
+def test_samplers_train_nothing_twice_and_end_where_all_is_trained(runner, space, fake_pool, sampler):
+    pool = fake_pool()
+    events, records = runner.run(replace(space, search=SearchSettings(trials=100, sampler=sampler)), pool)
+    assert len(pool.jobs) == 9
     assert events[-1] == Ended("every point of the space within the limits is trained")
     repeats = [record for record in records if record.state == "repeat"]
     assert repeats
@@ -76,15 +83,15 @@ def test_samplers_train_nothing_twice_and_end_where_all_is_trained(runner, space
         assert (record.hash, record.curve, first.state) == (first.hash, first.curve, "complete")
 
 
-def test_points_over_a_limit_cost_no_training_and_no_trial(runner, space, fake_slot):
-    slot = fake_slot()
+def test_points_over_a_limit_cost_no_training_and_no_trial(runner, space, fake_pool):
+    pool = fake_pool()
     limited = replace(space, limits=LimitSettings(params=5000))
-    _, records = runner.run(limited, slot, trials=100)
+    _, records = runner.run(limited, pool, trials=100)
     assert {record.state for record in records} == {"complete", "infeasible"}
     over = [record for record in records if record.state == "infeasible"]
     assert all(record.params > 5000 and record.reason == "over the limit of params" for record in over)
     assert all(record.params <= 5000 for record in records if record.state == "complete")
-    assert len(slot.jobs) == len(records) - len(over)
+    assert len(pool.jobs) == len(records) - len(over)
     study = runner.open(limited).search
     trials = {trial.number: trial for trial in study.trials}
     for record in over:
@@ -94,21 +101,21 @@ def test_points_over_a_limit_cost_no_training_and_no_trial(runner, space, fake_s
     assert feasible.constraints["params"] <= 0
 
 
-def test_a_space_with_nothing_within_its_limits_ends(runner, space, endless, fake_slot):
+def test_a_space_with_nothing_within_its_limits_ends(runner, space, endless, fake_pool):
     for some, reason in (
         (space, "every point of the space within the limits is trained"),
         (endless, "2,000 random draws found no untrained point within the limits"),
     ):
-        slot = fake_slot()
+        pool = fake_pool()
         impossible = replace(some, name=f"{some.name}{len(some.training)}", limits=LimitSettings(params=10))
-        events, _ = runner.run(impossible, slot)
-        assert slot.jobs == []
+        events, _ = runner.run(impossible, pool)
+        assert pool.jobs == []
         assert events[-1] == Ended(reason)
 
 
-def test_a_failed_training_costs_one_trial_and_is_told_why(runner, endless, fake_slot, diverged):
-    slot = fake_slot(fail={2: diverged})
-    _, records = runner.run(endless, slot)
+def test_a_failed_training_costs_one_trial_and_is_told_why(runner, endless, fake_pool, diverged):
+    pool = fake_pool(fail={2: diverged})
+    _, records = runner.run(endless, pool)
     assert states(records) == ["complete", "failed", "complete", "complete", "complete"]
     assert records[1].reason == "the loss was nan"
     assert len(records[1].curve) == 1
@@ -117,13 +124,12 @@ def test_a_failed_training_costs_one_trial_and_is_told_why(runner, endless, fake
     assert trial.state == optuna.trial.TrialState.FAIL
 
 
-def test_a_network_that_fails_again_is_not_tried_a_third_time(runner, space, fake_slot, diverged):
-    class Deep(fake_slot):
-        def train(self, job):
-            self.jobs.append(job)
+def test_a_network_that_fails_again_is_not_tried_a_third_time(runner, space, fake_pool, diverged):
+    class Deep(fake_pool):
+        def train(self, job, number):
             if job.architecture.depth == 3:
-                raise diverged
-            yield from super().train(job)
+                yield diverged
+            yield from super().train(job, number)
 
     for sampler in ("tpe", "random", "enumerate"):
         searched = replace(space, search=SearchSettings(trials=30, sampler=sampler))
@@ -141,42 +147,42 @@ def test_a_network_that_fails_again_is_not_tried_a_third_time(runner, space, fak
 
 
 def test_a_network_of_a_listed_space_that_failed_once_is_tried_again_in_the_same_run(
-    runner, space, fake_slot, diverged
+    runner, space, fake_pool, diverged
 ):
-    slot = fake_slot(fail={3: diverged})
-    _, records = runner.run(replace(space, search=SearchSettings(trials=100, sampler="enumerate")), slot)
+    pool = fake_pool(fail={3: diverged})
+    _, records = runner.run(replace(space, search=SearchSettings(trials=100, sampler="enumerate")), pool)
     assert states(records).count("failed") == 1
     assert len({record.hash for record in records if record.distinct}) == 9
-    assert len(slot.jobs) == 10
+    assert len(pool.jobs) == 10
 
 
-def test_failures_in_a_row_end_a_run(runner, endless, fake_slot, diverged):
-    slot = fake_slot(fail=dict.fromkeys(range(1, 100), diverged))
-    events, records = runner.run(endless, slot, trials=50)
+def test_failures_in_a_row_end_a_run(runner, endless, fake_pool, diverged):
+    pool = fake_pool(fail=dict.fromkeys(range(1, 100), diverged))
+    events, records = runner.run(endless, pool, trials=50)
     assert states(records) == ["failed"] * 5
     assert events[-1] == Ended("5 trainings in a row failed, the last one: the loss was nan")
 
 
-def test_a_baseline_that_failed_is_tried_again(runner, space, fake_slot, diverged):
+def test_a_baseline_that_failed_is_tried_again(runner, space, fake_pool, diverged):
     based = replace(space, baselines=(Baseline(name="unet", values={"depth": 2}),))
-    runner.run(based, fake_slot(fail={1: diverged}), trials=1)
+    runner.run(based, fake_pool(fail={1: diverged}), trials=1)
     _, records = runner.run(based, trials=1)
     assert [record.state for record in records if record.baseline] == ["failed", "complete"]
 
 
-def test_a_trainer_that_cannot_start_leaves_the_trial_to_be_put_back(runner, endless, fake_slot):
-    class Broken(fake_slot):
-        def warm_up(self):
+def test_trainers_that_cannot_start_end_the_run_before_a_trial_is_asked_for(runner, endless, fake_pool):
+    class Broken(fake_pool):
+        def next(self, timeout):
             raise WorkFailedError("cannot start training")
 
     with pytest.raises(WorkFailedError):
-        runner.run(endless, Broken())
-    events, records = runner.run(endless)
-    assert events[0] == Continued(finished=0, interrupted=1)
+        runner.run(endless, Broken(size=0))
+    assert runner.open(endless).search.trials == []
+    _, records = runner.run(endless)
     assert states(records) == ["complete"] * 5
 
 
-def test_a_list_is_walked_to_its_end_whatever_is_over_its_limits(runner, space, fake_slot):
+def test_a_list_is_walked_to_its_end_whatever_is_over_its_limits(runner, space, fake_pool):
     wide = Choice(tuple(Option(4 * width) for width in range(30, 0, -1)))
     large = replace(
         space,
@@ -184,69 +190,141 @@ def test_a_list_is_walked_to_its_end_whatever_is_over_its_limits(runner, space, 
         limits=LimitSettings(params=1700),
         search=SearchSettings(trials=10, sampler="enumerate"),
     )
-    slot = fake_slot()
-    events, records = runner.run(large, slot)
+    pool = fake_pool()
+    events, records = runner.run(large, pool)
     assert len(records) > 100
-    assert {job.architecture.channels for job in slot.jobs} == {(4, 8)}
+    assert {job.architecture.channels for job in pool.jobs} == {(4, 8)}
     assert events[-1] == Ended("every point of the space within the limits is trained")
 
 
-def test_out_of_memory_is_infeasible_so_that_the_sampler_learns_it(runner, endless, fake_slot):
-    slot = fake_slot(fail={1: TrainingFailedError("out of memory", memory=True)})
-    _, records = runner.run(endless, slot)
+def test_out_of_memory_is_infeasible_so_that_the_sampler_learns_it(runner, endless, fake_pool):
+    memory = Failed("out of memory", cause="memory")
+    pool = fake_pool(fail={1: memory, 2: memory})
+    _, records = runner.run(endless, pool)
     assert states(records)[0] == "infeasible"
+    assert [job.parts for job in pool.jobs[:3]] == [1, 2, 1], "it is tried once more with smaller parts"
     trial = runner.open(endless).search.trials[0]
     assert trial.values == [0.0, records[0].params]
     assert trial.constraints["memory"] == 1
 
 
-def test_an_interruption_loses_the_running_trial_only(runner, endless, fake_slot):
-    slot = fake_slot(fail={3: KeyboardInterrupt()})
-    search = runner.search(endless, slot)
+def test_a_lack_of_memory_is_met_with_smaller_parts(runner, endless, fake_pool):
+    pool = fake_pool(fail={1: Failed("out of memory", cause="memory")})
+    events, records = runner.run(endless, pool)
+    assert states(records) == ["complete"] * 5
+    assert [record.parts for record in records] == [2, 1, 1, 1, 1]
+    assert [len(record.curve) for record in records] == [2] * 5, "the curve of the first try is left out"
+    assert Noted("#0: out of memory; once more, with each batch in two parts") in events
+
+
+def test_a_model_that_cannot_be_written_ends_the_run_and_loses_no_trial(runner, endless, fake_pool):
+    pool = fake_pool(fail={2: Failed("the disk is full", cause="storage")})
+    with pytest.raises(WorkFailedError, match="#1 cannot be written: the disk is full"):
+        runner.run(endless, pool)
+    events, records = runner.run(endless)
+    assert (events[0].finished, events[0].interrupted) == (1, 1)
+    assert states(records) == ["complete"] * 5
+
+
+def test_no_slot_idles_while_there_is_work(runner, endless, fake_pool):
+    pool = fake_pool(size=3)
+    _, records = runner.run(endless, pool, trials=7)
+    assert len(pool.jobs) == 7, "a total counts what runs"
+    assert pool.most == 3
+    assert {record.slot for record in records} == {"0", "1", "2"}
+
+
+def test_slots_train_no_network_twice(runner, space, fake_pool):
+    for sampler in ("tpe", "random", "enumerate"):
+        own = replace(runner, folder=create_folder(runner.folder.path / sampler))
+        pool = fake_pool(size=4)
+        _, records = own.run(replace(space, search=SearchSettings(trials=100, sampler=sampler)), pool)
+        assert len(pool.jobs) == 9
+        assert len({record.hash for record in records if record.distinct}) == 9
+
+
+def test_latency_and_memory_are_measured_once_an_architecture_while_nothing_runs(runner, endless, fake_pool):
+    pool = fake_pool(size=2)
+    measured = replace(endless, objectives=("dice", "latency", "memory"))
+    _, records = runner.run(measured, pool, trials=12)
+    assert all(record.latency == 0.01 * record.architecture.depth for record in records)
+    graphs = {build_graph(record.architecture).hash for record in records}
+    assert len(pool.measured) == len(set(pool.measured)) == len(graphs) < 12
+    trial = runner.open(measured).search.trials[0]
+    assert trial.values == [records[0].final.dice, records[0].latency, records[0].memory]
+    again = fake_pool()
+    runner.run(measured, again, trials=30)
+    assert not set(again.measured) & set(pool.measured), "what is known is not measured again"
+
+
+def test_a_pruned_training_is_ended_and_told(runner, endless, fake_pool):
+    """Deep networks score worst here, and cost most."""
+
+    class Falling(fake_pool):
+        def scores(self, job):
+            return [0.9 - 0.2 * job.architecture.depth + 0.001 * step for step in range(12)]
+
+    long = replace(endless, recipe=replace(endless.recipe, steps=120, evaluations=12))
+    pool = Falling(size=2)
+    _, records = runner.run(long, pool, trials=20)
+    pruned = [record for record in records if record.state == "pruned"]
+    assert pruned
+    assert all(record.architecture.depth > 1 and 20 <= record.steps <= 50 for record in pruned)
+    assert all(record.state == "complete" for record in records if record.architecture.depth == 1)
+    states = {trial.number: trial.state for trial in runner.open(long).search.trials}
+    assert all(states[record.number] == optuna.trial.TrialState.PRUNED for record in pruned)
+    none = replace(long, name="none", search=SearchSettings(trials=20, pruner="none"))
+    _, records = runner.run(none, Falling())
+    assert {record.state for record in records} == {"complete"}
+
+
+def test_an_interruption_loses_the_running_trial_only(runner, endless, fake_pool):
+    pool = fake_pool(fail={3: KeyboardInterrupt()})
+    search = runner.search(endless, pool)
     with pytest.raises(KeyboardInterrupt):
         list(search.run())
-    lost = slot.jobs[2]
-    after = fake_slot()
+    lost = pool.jobs[2]
+    after = fake_pool()
     events, records = runner.run(endless, after)
-    assert events[0] == Continued(finished=2, interrupted=1)
+    assert (events[0].finished, events[0].interrupted) == (2, 1)
     assert len(after.jobs) == 3
     assert (after.jobs[0].architecture, after.jobs[0].recipe) == (lost.architecture, lost.recipe), "it is put back"
     assert states(records) == ["complete"] * 5
 
 
-def test_a_kill_between_record_and_values_loses_nothing(runner, endless, fake_slot, monkeypatch):
+def test_a_kill_between_record_and_values_loses_nothing(runner, endless, fake_pool, monkeypatch):
     monkeypatch.setattr("unetsearch.search.storage._tell", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         runner.run(endless)
     monkeypatch.undo()
-    slot = fake_slot()
-    events, records = runner.run(endless, slot)
-    assert events[0] == Continued(finished=1, interrupted=0)
-    assert len(slot.jobs) == 4
+    pool = fake_pool()
+    events, records = runner.run(endless, pool)
+    assert (events[0].finished, events[0].interrupted) == (1, 0)
+    assert len(pool.jobs) == 4
     assert len({record.number for record in records}) == 5
 
 
-def test_baselines_come_first_in_a_study_of_their_own(runner, space, fake_slot):
-    slot = fake_slot()
+def test_baselines_come_first_in_a_study_of_their_own(runner, space, fake_pool):
+    pool = fake_pool()
     with_baselines = replace(
         space, baselines=(Baseline(name="unet3+"), Baseline(name="unet", values={"width": 12, "depth": 2}))
     )
-    _, records = runner.run(with_baselines, slot)
+    _, records = runner.run(with_baselines, pool)
     assert [record.baseline for record in records[:2]] == ["unet3+", "unet"]
-    assert slot.jobs[0].architecture.channels[0] == 4, "the smallest width of the space"
-    assert slot.jobs[1].architecture.channels == (12, 24, 48)
+    assert pool.jobs[0].architecture.channels[0] == 4, "the smallest width of the space"
+    assert pool.jobs[1].architecture.channels == (12, 24, 48)
     studies = runner.open(with_baselines)
     assert [len(study.trials) for study in (studies.baselines, studies.search)] == [2, 5]
-    again = fake_slot()
+    again = fake_pool()
     runner.run(with_baselines, again)
     assert again.jobs == []
 
 
-def test_a_point_that_is_a_baseline_is_not_trained_again(runner, space, fake_slot):
+def test_a_point_that_is_a_baseline_is_not_trained_again(runner, space, fake_pool):
     with_baseline = replace(space, baselines=(Baseline(name="unet", values={"depth": 2}),))
-    slot = fake_slot()
-    _, records = runner.run(with_baseline, slot, trials=100)
-    assert len(slot.jobs) == 9
+    pool = fake_pool()
+    _, records = runner.run(with_baseline, pool, trials=100)
+    assert len(pool.jobs) == 9
     repeat = [record for record in records if record.state == "repeat"]
     assert [(record.repeat_of, record.architecture.depth) for record in repeat] == [("unet", 2)]
 
@@ -271,12 +349,12 @@ def test_the_same_seed_gives_the_same_search(tmp_path, runner, endless):
     assert first != values("three", 2)
 
 
-def test_models_of_trials_that_left_the_front_are_removed(runner, endless, fake_slot):
-    class Saving(fake_slot):
-        def train(self, job):
-            yield from super().train(job)
+def test_models_of_trials_that_left_the_front_are_removed(runner, endless, fake_pool):
+    class Saving(fake_pool):
+        def train(self, job, number):
             Path(job.folder).mkdir(parents=True)
             (Path(job.folder) / "weights.safetensors").write_bytes(b"w")
+            yield from super().train(job, number)
 
     _, records = runner.run(endless, Saving(), trials=12)
     kept = {path.name for path in (runner.folder.path / "models").iterdir()}

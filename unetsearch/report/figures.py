@@ -1,11 +1,14 @@
 """Figures of the views. Nothing is computed here, only drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import TypeVar
 
 import plotly.graph_objects as go
 
+from unetsearch.report.timeline import Timeline
 from unetsearch.report.views import Curve, DepthRow, HypervolumePoint, NetworkPoint
-from unetsearch.report.words import amount, duration
+from unetsearch.report.words import amount, duration, mebibytes, milliseconds
 
 COLOURS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#d4a800", "#e8601c", "#9e0142")
 """One a depth from 1: viridis, darkened where it would be too pale on white."""
@@ -14,7 +17,32 @@ SYMBOLS = {"plain": "circle", "dense": "diamond", "full_scale": "square", "free"
 SKIP_WORDS = {"plain": "plain (U-Net)", "dense": "dense (U-Net++)", "full_scale": "full-scale (U-Net 3+)"}
 BASELINE_PLACES = ("bottom left", "top center", "bottom right")
 """Of their names, by rising parameters: baselines lie close together."""
-INK, GREY, RED = "#222222", "#9a9a9a", "#c0392b"
+INK, GREY, RED, ORANGE = "#222222", "#9a9a9a", "#c0392b", "#e08214"
+
+CURVES: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "pruned": ("pruned", {"color": "rgba(224,130,20,0.45)", "width": 1}),
+    "other": ("not on the front", {"color": "rgba(150,150,150,0.45)", "width": 1}),
+    "failed": ("failed", {"color": RED, "width": 1, "dash": "dot"}),
+    "baseline": ("baseline", {"color": RED, "width": 2, "dash": "dash"}),
+    "front": ("on the front", {"color": COLOURS[2], "width": 2}),
+}
+"""Kinds of learning curves, what lies above last."""
+
+OUTCOMES = {
+    "complete": ("trained to the end", COLOURS[2]),
+    "pruned": ("pruned", ORANGE),
+    "infeasible": ("out of memory", GREY),
+    "failed": ("failed", RED),
+}
+"""Of a training, in words and in colour."""
+
+T = TypeVar("T")
+
+NAMED_PAUSES = 6
+"""At most so many pauses of the timeline have their length beside them."""
+
+MANY = 1000
+"""Networks of a depth from which on the dots beside its box are only the outliers."""
 
 
 def colour(depth: int) -> str:
@@ -56,6 +84,7 @@ def front_figure(points: Sequence[NetworkPoint]) -> go.Figure:
             hovertemplate="%{customdata}<extra></extra>",
             textposition=[BASELINE_PLACES[rank % len(BASELINE_PLACES)] for rank in range(len(baselines))],
             textfont={"color": RED},
+            cliponaxis=False,
             name="baseline",
         )
     _legend_keys(figure, searched)
@@ -72,7 +101,7 @@ def depth_figure(rows: Sequence[DepthRow]) -> go.Figure:
             y=row.dices,
             x=[row.depth] * len(row.dices),
             marker={"color": colour(row.depth), "size": 6},
-            boxpoints="all",
+            boxpoints="all" if len(row.dices) < MANY else "outliers",
             jitter=0.4,
             pointpos=0,
             line={"width": 1.2},
@@ -113,44 +142,106 @@ def hypervolume_figure(points: Sequence[HypervolumePoint]) -> go.Figure:
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
     )
-    figure.update_xaxes(title="minutes of training", rangemode="tozero")
+    figure.update_xaxes(title="minutes of training, of all slots together", rangemode="tozero")
     figure.update_yaxes(title="hypervolume (1: the most there can be)")
     return _styled(figure, "Hypervolume over time")
 
 
 def curves_figure(curves: Sequence[Curve]) -> go.Figure:
-    """Dice after each evaluation; the front in colour, baselines dashed, failed trainings dotted."""
-    styles = {
-        "other": {"color": "rgba(150,150,150,0.45)", "width": 1},
-        "failed": {"color": RED, "width": 1, "dash": "dot"},
-        "baseline": {"color": RED, "width": 2, "dash": "dash"},
-        "front": {"color": colour(3), "width": 2},
-    }
-    names = {"other": "not on the front", "failed": "failed", "baseline": "baseline", "front": "on the front"}
+    """Dice after each evaluation; the front in colour, baselines dashed, pruned ones with a cross where they ended.
+
+    One trace a kind, whose curves are parted by gaps: a study of thousands stays light.
+    """
     figure = go.Figure()
-    for kind, line in styles.items():
+    for kind, (name, line) in CURVES.items():
         here = [curve for curve in curves if curve.kind == kind]
-        for first, curve in zip([True] + [False] * len(here), here, strict=False):
+        if here:
             figure.add_scatter(
-                x=curve.steps,
-                y=curve.dices,
+                x=_with_gaps(curve.steps for curve in here),
+                y=_with_gaps(curve.dices for curve in here),
+                text=_with_gaps([_curve_words(curve)] * len(curve.steps) for curve in here),
                 mode="lines",
                 line=line,
-                name=names[kind],
+                name=name,
                 legendgroup=kind,
-                showlegend=first,
-                hovertemplate=f"{curve.name}: step %{{x}}, Dice %{{y:.4f}}<extra></extra>",
+                hovertemplate="%{text}<br>step %{x}, Dice %{y:.4f}<extra></extra>",
             )
+    pruned = [curve for curve in curves if curve.kind == "pruned"]
+    if pruned:
+        figure.add_scatter(
+            x=[curve.steps[-1] for curve in pruned],
+            y=[curve.dices[-1] for curve in pruned],
+            text=[_curve_words(curve) for curve in pruned],
+            mode="markers",
+            marker={"symbol": "x-thin", "size": 7, "line": {"color": ORANGE, "width": 1.5}},
+            name="where they were pruned",
+            legendgroup="pruned",
+            hovertemplate="%{text}<br>Dice %{y:.4f} then<extra></extra>",
+        )
     figure.update_xaxes(title="optimizer steps", rangemode="tozero")
     figure.update_yaxes(title="Dice on the validation images")
     return _styled(figure, "Learning curves")
 
 
+def timeline_figure(line: Timeline) -> go.Figure:
+    """One lane a slot, one bar a training, one colour an outcome."""
+    figure = go.Figure()
+    unit, per = (
+        ("hours", 3600) if max((bar.start + bar.seconds for bar in line.bars), default=0) > 7200 else ("minutes", 60)
+    )
+    for outcome, (name, tint) in OUTCOMES.items():
+        here = [bar for bar in line.bars if bar.outcome == outcome]
+        if here:
+            figure.add_bar(
+                orientation="h",
+                y=[bar.slot for bar in here],
+                base=[round(bar.start / per, 4) for bar in here],
+                x=[round(bar.seconds / per, 4) for bar in here],
+                width=0.7,
+                marker={"color": tint, "line": {"color": "white", "width": 0.5}},
+                hovertext=[f"<b>{bar.name}</b>  {bar.words}" for bar in here],
+                hovertemplate="%{hovertext}<extra></extra>",
+                name=name,
+            )
+    for place, seconds in line.pauses:
+        figure.add_vline(
+            place / per,
+            line={"color": GREY, "width": 1, "dash": "dot"},
+            annotation_text=f"pause of {duration(seconds)}" if len(line.pauses) <= NAMED_PAUSES else "",
+            annotation={"yanchor": "bottom", "xanchor": "center", "font": {"size": 11, "color": GREY}},
+        )
+    figure.update_xaxes(
+        title=f"{unit}, without the times in which nothing was trained" if line.pauses else unit, rangemode="tozero"
+    )
+    figure.update_yaxes(
+        title="slot",
+        type="category",
+        categoryorder="array",
+        categoryarray=line.slots,
+        autorange="reversed",
+        automargin=True,
+    )
+    styled = _styled(figure, "What each slot trained", height=min(1000, 140 + 34 * len(line.slots)))
+    return styled.update_layout(barmode="overlay", showlegend=True)
+
+
+def _with_gaps(rows: Iterable[Sequence[T]]) -> list[T | None]:
+    """The rows one after the other, a None after each, where a line is not drawn on."""
+    return [value for row in rows for value in (*row, None)]
+
+
+def _curve_words(curve: Curve) -> str:
+    return ", ".join(filter(None, (curve.name, curve.remark)))
+
+
 def _front_line(figure: go.Figure, points: Sequence[NetworkPoint]) -> None:
-    front = sorted((point for point in points if point.on_front), key=lambda point: point.params)
+    front = sorted((point for point in points if point.on_front), key=lambda point: (point.params, -point.dice))
+    heights = [0.0, *accumulate((point.dice for point in front), max)]
+    # under other objectives than these two, some of the front lie below the line
+    corners = [point for point, height in zip(front, heights, strict=False) if point.dice > height]
     figure.add_scatter(
-        x=[point.params for point in front],
-        y=[point.dice for point in front],
+        x=[point.params for point in corners],
+        y=[point.dice for point in corners],
         mode="lines",
         line={"color": INK, "width": 1, "shape": "hv"},
         hoverinfo="skip",
@@ -175,9 +266,11 @@ def _narrow(points: Sequence[NetworkPoint]) -> bool:
 
 
 def _hover(point: NetworkPoint) -> str:
+    measured = "" if point.latency is None else f", {milliseconds(point.latency)}"
+    measured += "" if point.memory is None else f", {mebibytes(point.memory)}"
     return (
         f"<b>{point.name}</b>  {point.words}<br>Dice {point.dice:.4f}, IoU {point.iou:.4f}<br>"
-        f"{amount(point.params)} parameters, {amount(point.macs)}MACs, trained in {duration(point.seconds)}"
+        f"{amount(point.params)} parameters, {amount(point.macs)}MACs{measured}, trained in {duration(point.seconds)}"
     )
 
 

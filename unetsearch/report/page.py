@@ -1,6 +1,6 @@
 """The page: one HTML file with everything in it, that opens without a network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
 import plotly.graph_objects as go
@@ -8,9 +8,10 @@ from plotly.offline import get_plotlyjs
 
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.drawing.svg import draw_svg
-from unetsearch.report.figures import curves_figure, depth_figure, front_figure, hypervolume_figure
+from unetsearch.report.figures import curves_figure, depth_figure, front_figure, hypervolume_figure, timeline_figure
 from unetsearch.report.images import agreement, class_colours, data_uri, shown_dice
 from unetsearch.report.notes import counted_notes
+from unetsearch.report.timeline import timeline
 from unetsearch.report.views import (
     NetworkPoint,
     ReportData,
@@ -18,14 +19,21 @@ from unetsearch.report.views import (
     depth_rows,
     hypervolume_over_time,
     network_points,
+    saving,
     summary,
 )
-from unetsearch.report.words import amount, duration, topology
+from unetsearch.report.words import amount, duration, mebibytes, milliseconds, remark, topology
 from unetsearch.search.preview import Shown
 from unetsearch.search.records import TrialRecord, front_of
 
 OPEN_DRAWINGS = 3
 """So many architectures are drawn in full view, the rest opens with a click."""
+
+MOST_DRAWINGS = 24
+"""At most so many architectures are drawn."""
+
+MOST_ROWS = 200
+"""At most so many of the trials without a final score are listed; the tables have all."""
 
 SHOWN_NETWORKS = 6
 """At most so many predictions stand beside an image."""
@@ -75,6 +83,10 @@ def _parts(report: ReportData, points: Sequence[NetworkPoint]) -> Iterator[str]:
     )
     if points:
         yield from _results(report, points)
+    yield from _search(report)
+    if points:
+        yield from _drawings(report)
+        yield from _pictures(report)
     yield from _unscored(report.records)
     yield "<h2>Data and settings</h2>"
     yield "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in report.notes) + "</ul>"
@@ -91,11 +103,23 @@ def _results(report: ReportData, points: Sequence[NetworkPoint]) -> Iterator[str
     yield "<h2>Depth</h2>"
     yield _plot(depth_figure(depth_rows(points)))
     yield _depth_table(points)
+
+
+def _search(report: ReportData) -> Iterator[str]:
+    """What the search did with its time; nothing where nothing was trained."""
+    volumes, lines = hypervolume_over_time(report.records), curves(report.records, report.objectives)
+    lanes = timeline(report.records)
+    if not (volumes or lines or lanes.slots):
+        return
     yield "<h2>The search</h2>"
-    yield _plot(hypervolume_figure(hypervolume_over_time(report.records)))
-    yield _plot(curves_figure(curves(report.records, report.objectives)))
-    yield from _drawings(report)
-    yield from _pictures(report)
+    if volumes:
+        yield _plot(hypervolume_figure(volumes))
+    if lines:
+        yield _plot(curves_figure(lines))
+    if words := saving(report.records).words:
+        yield f'<p class="note">{escape(words)} A cross marks where: the Dice there is no final score.</p>'
+    if lanes.slots:
+        yield _plot(timeline_figure(lanes))
 
 
 def _plot(figure: go.Figure) -> str:
@@ -115,20 +139,23 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[in
 
 
 def _front_table(points: Sequence[NetworkPoint]) -> str:
-    rows = [
-        [
-            point.name,
-            "front" if point.on_front else "",
-            f"{point.dice:.4f}",
-            f"{point.iou:.4f}",
-            amount(point.params),
-            amount(point.macs),
-            duration(point.seconds),
-            point.words,
-        ]
-        for point in sorted(points, key=lambda point: point.params)
-    ]
-    return _table(["trial", "", "Dice", "IoU", "parameters", "MACs", "trained in", "network"], rows, left=(0, 1, 7))
+    columns: dict[str, Callable[[NetworkPoint], str]] = {
+        "trial": lambda point: point.name,
+        "": lambda point: "front" if point.on_front else "",
+        "Dice": lambda point: f"{point.dice:.4f}",
+        "IoU": lambda point: f"{point.iou:.4f}",
+        "parameters": lambda point: amount(point.params),
+        "MACs": lambda point: amount(point.macs),
+        "latency": lambda point: "" if point.latency is None else milliseconds(point.latency),
+        "memory": lambda point: "" if point.memory is None else mebibytes(point.memory),
+        "trained in": lambda point: duration(point.seconds),
+        "network": lambda point: point.words,
+    }
+    for name in ("latency", "memory"):  # known where they are objectives
+        if all(getattr(point, name) is None for point in points):
+            del columns[name]
+    rows = [[text(point) for text in columns.values()] for point in sorted(points, key=lambda point: point.params)]
+    return _table(list(columns), rows, left=(0, 1, len(columns) - 1))
 
 
 def _depth_table(points: Sequence[NetworkPoint]) -> str:
@@ -152,7 +179,9 @@ def _depth_table(points: Sequence[NetworkPoint]) -> str:
 def _drawings(report: ReportData) -> Iterator[str]:
     yield "<h2>Architectures of the front</h2>"
     records = sorted(front_of(report.records, report.objectives), key=lambda record: -record.final.dice)
-    for index, record in enumerate(records):
+    if len(records) > MOST_DRAWINGS:
+        yield f'<p class="note">The {MOST_DRAWINGS} of the highest Dice, of {len(records)}.</p>'
+    for index, record in enumerate(records[:MOST_DRAWINGS]):
         graph = build_graph(record.architecture)
         drawing = f'<div class="drawing">{draw_svg(graph, counted_notes(graph)[0])}</div>'
         title = f"{record.name}: Dice {record.final.dice:.4f}, {amount(record.params)} parameters"
@@ -190,12 +219,20 @@ def _picture(address: str, caption: str) -> str:
 
 
 def _unscored(records: Sequence[TrialRecord]) -> Iterator[str]:
-    lost = [record for record in records if record.state in ("failed", "infeasible")]
+    lost = [record for record in records if record.state in ("failed", "infeasible", "pruned")]
     if not lost:
         return
+    lost.sort(key=lambda record: record.state == "pruned")  # what went wrong first
     rows = [
-        [record.name, record.state, amount(record.params), record.reason or "", topology(record.architecture)]
-        for record in lost
+        [
+            record.name,
+            remark(record),
+            f"{record.final.dice:.4f}" if record.curve else "",
+            amount(record.params),
+            topology(record.architecture),
+        ]
+        for record in lost[:MOST_ROWS]
     ]
-    table = _table(["trial", "", "parameters", "reason", "network"], rows, left=(0, 1, 3, 4))
-    yield f"<h2>Not trained to the end</h2><details><summary>{len(lost)} networks</summary>{table}</details>"
+    table = _table(["trial", "what became of it", "Dice by then", "parameters", "network"], rows, left=(0, 1, 4))
+    more = f" (here {MOST_ROWS}; trials.csv has all)" if len(lost) > MOST_ROWS else ""
+    yield f"<h2>Not trained to the end</h2><details><summary>{len(lost)} networks{more}</summary>{table}</details>"

@@ -9,7 +9,11 @@ from unetsearch.space.settings import Objective
 
 
 def trial_rows(records: Sequence[TrialRecord], classes: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """One row a trial or baseline, in their order. With several foreground classes, a Dice column for each."""
+    """One row a trial or baseline, in their order. With several foreground classes, a Dice column for each.
+
+    `dice` and `iou` are final scores. A training that was pruned or failed has none: `last_dice` is its Dice after
+    `steps_done` of its `steps`.
+    """
     return [_row(record, classes) for record in records]
 
 
@@ -42,6 +46,12 @@ def _row(record: TrialRecord, classes: Sequence[str]) -> dict[str, Any]:
         "pretrained": isinstance(record.architecture.encoder, Backbone) and record.architecture.encoder.pretrained,
         "decoder_channels": decoder_channels,
         **record.recipe.to_dict(),
+        "steps_done": record.steps,
+        "last_dice": round(record.final.dice, 6) if record.curve else None,
+        "latency": record.latency,
+        "memory": record.memory,
+        "slot": record.slot,
+        "parts": record.parts,
         "seconds": round(record.seconds, 2),
         "hash": record.hash,
         "repeat_of": record.repeat_of,

@@ -8,7 +8,7 @@ from statistics import median, quantiles
 
 import numpy as np
 
-from unetsearch.report.words import amount, topology, training
+from unetsearch.report.words import amount, remark, topology, training
 from unetsearch.search.preview import Shown
 from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.space.settings import Objective
@@ -53,6 +53,8 @@ class NetworkPoint:
     encoder: str
     words: str
     seconds: float
+    latency: float | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +71,13 @@ class DepthRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """A learning curve: Dice after each of the steps."""
+    """A learning curve: Dice after each of the steps. `remark`: what is not as with most trials, or nothing."""
 
     name: str
     kind: str
     steps: tuple[int, ...]
     dices: tuple[float, ...]
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,25 @@ class HypervolumePoint:
     trials: int
     seconds: float
     value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """Trainings that were pruned, of so many; optimizer steps done, and those that pruning left out."""
+
+    pruned: int
+    trainings: int
+    steps: int
+    saved: int
+
+    @property
+    def words(self) -> str:
+        """A sentence; empty where nothing was pruned."""
+        if not self.pruned:
+            return ""
+        share = self.saved / (self.steps + self.saved)
+        trainings = f"{self.trainings} training{'s' * (self.trainings > 1)}"
+        return f"Pruning ended {self.pruned} of {trainings} early and saved {share:.0%} of the optimizer steps."
 
 
 def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> tuple[NetworkPoint, ...]:
@@ -102,8 +124,10 @@ def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objectiv
             depth=record.architecture.depth,
             skip=record.architecture.skip.rule,
             encoder=record.architecture.encoder_name,
-            words=", ".join(filter(None, (topology(record.architecture), training(record.values)))),
+            words=", ".join(filter(None, (topology(record.architecture), training(record.values), remark(record)))),
             seconds=record.seconds,
+            latency=record.latency,
+            memory=record.memory,
         )
         for record in trained
     )
@@ -122,14 +146,14 @@ def depth_rows(points: Sequence[NetworkPoint]) -> tuple[DepthRow, ...]:
 
 
 def curves(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> tuple[Curve, ...]:
-    """The learning curves; `kind` is baseline, front, other or failed."""
+    """The learning curves of what was trained here; `kind` is baseline, front, other, pruned or failed."""
     front = {record.name for record in front_of(records, objectives)}
 
     def kind(record: TrialRecord) -> str:
-        if record.baseline:
+        if record.baseline and record.distinct:
             return "baseline"
-        if record.state == "failed":
-            return "failed"
+        if record.state != "complete":
+            return "pruned" if record.state == "pruned" else "failed"
         return "front" if record.name in front else "other"
 
     return tuple(
@@ -138,9 +162,10 @@ def curves(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> t
             kind=kind(record),
             steps=tuple(score.step for score in record.curve),
             dices=tuple(score.dice for score in record.curve),
+            remark=remark(record),
         )
         for record in records
-        if record.curve and record.state in ("complete", "failed")
+        if record.curve and record.state != "repeat"
     )
 
 
@@ -152,26 +177,55 @@ def hypervolume_over_time(records: Sequence[TrialRecord]) -> tuple[HypervolumePo
     ordered = sorted(records, key=lambda record: record.finished)
     spent = list(accumulate(record.seconds for record in ordered))  # by failed trainings too
     trained = [(record, seconds) for record, seconds in zip(ordered, spent, strict=True) if record.distinct]
-    if not trained:
-        return ()
-    sizes = [log10(record.params) for record, _ in trained]
-    low, span = min(sizes), max(max(sizes) - min(sizes), 1e-9)
-    losses = [(1 - record.final.dice, (size - low) / span) for (record, _), size in zip(trained, sizes, strict=True)]
-    volumes = hypervolume_growth(np.array(losses), (1.0, 1.0))
+    volumes = _volumes([record for record, _ in trained])
     return tuple(
         HypervolumePoint(trials=count, seconds=seconds, value=value)
         for count, ((_, seconds), value) in enumerate(zip(trained, volumes, strict=True), start=1)
     )
 
 
+def hypervolume(records: Sequence[TrialRecord]) -> float:
+    """The last value of `hypervolume_over_time`; 0 where nothing was trained."""
+    volumes = _volumes([record for record in records if record.distinct])
+    return volumes[-1] if volumes else 0.0
+
+
+def _volumes(trained: Sequence[TrialRecord]) -> list[float]:
+    if not trained:
+        return []
+    sizes = [log10(record.params) for record in trained]
+    low, span = min(sizes), max(max(sizes) - min(sizes), 1e-9)
+    losses = [(1 - record.final.dice, (size - low) / span) for record, size in zip(trained, sizes, strict=True)]
+    return hypervolume_growth(np.array(losses), (1.0, 1.0))
+
+
+def saving(records: Sequence[TrialRecord]) -> Saving:
+    """What pruning saved of the trainings that a study began, baselines among them."""
+    trained = [record for record in records if record.trained]
+    pruned = [record for record in trained if record.state == "pruned"]
+    return Saving(
+        pruned=len(pruned),
+        trainings=len(trained),
+        steps=sum(record.steps for record in trained),
+        saved=sum(record.recipe.steps - record.steps for record in pruned),
+    )
+
+
 def summary(records: Sequence[TrialRecord], points: Sequence[NetworkPoint]) -> tuple[str, ...]:
     """The answer in a few sentences, with what it is worth."""
     searched = [record for record in records if record.baseline is None]
-    words = {"complete": "trained", "repeat": "known already", "infeasible": "infeasible", "failed": "failed"}
+    words = {
+        "complete": "trained",
+        "pruned": "pruned",
+        "repeat": "known already",
+        "infeasible": "infeasible",
+        "failed": "failed",
+    }
     counts = {word: sum(record.state == state for record in searched) for state, word in words.items()}
     counted = "Points of the space: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     if not points:
-        return (f"{counted if searched else 'Nothing was trained'}; there is no result yet.",)
+        nothing = f"{counted if searched else 'Nothing was trained'}; there is no result yet."
+        return tuple(filter(None, (nothing, saving(records).words)))
     best = max(points, key=lambda point: (point.dice, -point.params))
     close = [point for point in points if point.dice >= best.dice - CLOSE]
     lean = min(close, key=lambda point: (point.params, -point.dice))
@@ -192,11 +246,12 @@ def summary(records: Sequence[TrialRecord], points: Sequence[NetworkPoint]) -> t
     if len({point.depth for point in points}) > 1:
         which = f"depth {depths[0]}" if len(depths) == 1 else f"depths {', '.join(map(str, depths))}"
         lines.append(f"Networks within {CLOSE:g} of the best Dice have {which}.")
+    lines.append(saving(records).words)
     lines.append(
         f"{counted if searched else 'Baselines only'}. These scores chose the networks on one validation split, "
         "so the best of them is flattered, and differences of about a point of Dice can turn with the seed."
     )
-    return tuple(lines)
+    return tuple(filter(None, lines))
 
 
 def _of(what: str, point: NetworkPoint) -> str:

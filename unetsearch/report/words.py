@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields
 
+from unetsearch.search.records import TrialRecord
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.backbone import Backbone
 from unetsearch.space.values import Scalar
@@ -32,6 +33,30 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def milliseconds(seconds: float) -> str:
+    """`0.84 ms`, `12.3 ms`, `120 ms`."""
+    number = 1000 * seconds
+    return f"{number:.{2 if number < 9.995 else 1 if number < 99.95 else 0}f} ms"
+
+
+def mebibytes(number: float) -> str:
+    """`0.8 MiB`, `412 MiB`."""
+    size = number / 2**20
+    return f"{size:.{1 if size < 9.95 else 0}f} MiB"
+
+
+def remark(record: TrialRecord) -> str:
+    """`pruned at 80 of 240 steps`, `failed: the loss was nan`: what is not as with most trials; else nothing."""
+    known = {"repeat": f"the same as {record.repeat_of}", "pruned": _pruned(record), "complete": ""}
+    first = known.get(record.state, f"{record.state}: {record.reason}")
+    parts = f"batches in {record.parts} parts (out of memory)" if record.parts > 1 else ""
+    return "; ".join(filter(None, (first, parts)))
+
+
+def _pruned(record: TrialRecord) -> str:
+    return f"pruned at {record.steps} of {record.recipe.steps} steps"
 
 
 def topology(architecture: Architecture) -> str:

@@ -7,18 +7,24 @@ from unetsearch.search.records import TrialRecord
 from unetsearch.training.score import Score
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far the study is: trained trials of those wanted, seconds of training of those allowed (None: no limit).
+    """How far the study is.
 
-    `failed`: how many of the trials ended without a result.
+    `trials`: trained, of those wanted (`of_trials`), among them `pruned` and `failed` ones. `running`: of this
+    process. `seconds`: in which something was trained, of those allowed (None: no limit). `steps`: optimizer steps
+    done; `saved`: those that pruning left out. `front`: networks on it; `hypervolume` as in the report.
     """
 
     trials: int
     of_trials: int
     seconds: float
     of_seconds: float | None
+    pruned: int = 0
     failed: int = 0
+    running: int = 0
+    steps: int = 0
+    saved: int = 0
 
     @property
     def late(self) -> bool:
@@ -26,15 +32,24 @@ class Progress:
         return self.of_seconds is not None and self.seconds >= self.of_seconds
 
     @property
+    def seconds_left(self) -> float | None:
+        """How long the study will go on at its pace so far; None before the first trial is trained."""
+        if not self.trials:
+            return None
+        left = self.seconds / self.trials * (self.of_trials - self.trials)
+        return max(0.0, left if self.of_seconds is None else min(left, self.of_seconds - self.seconds))
+
+    @property
     def over(self) -> str | None:
         """Why the search is over; None while it is not."""
-        failed = f", {self.failed} of them failed" if self.failed else ""
+        counts = {"pruned": self.pruned, "failed": self.failed}
+        parts = "".join(f", {count} of them {word}" for word, count in counts.items() if count)
         if self.trials > self.of_trials:
-            return f"{self.trials} trials are done{failed}; {self.of_trials} were asked for"
+            return f"{self.trials} trials are done{parts}; {self.of_trials} were asked for"
         if self.trials == self.of_trials:
-            return f"{self.trials} of {self.of_trials} trials are {'done' if failed else 'trained'}{failed}"
+            return f"{self.trials} of {self.of_trials} trials are {'done' if parts else 'trained'}{parts}"
         if self.late:
-            return f"the time is spent: {self.seconds:.0f} of {self.of_seconds:.0f} s of training{failed}"
+            return f"the time is spent: {self.seconds:.0f} of {self.of_seconds:.0f} s of training{parts}"
         return None
 
 
@@ -44,27 +59,51 @@ class Continued:
 
     finished: int
     interrupted: int
+    records: tuple[TrialRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Other machines have finished more of the study; `records`: all that is known."""
+
+    records: tuple[TrialRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A training begins."""
+    """A training begins on a slot."""
 
     name: str
     candidate: Candidate
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """A training is at this step."""
+
+    name: str
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The running training was evaluated."""
+    """A training was evaluated."""
 
     name: str
     score: Score
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """Something that a person should read: a training that begins again, a wait."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """A trial or baseline is settled: trained, failed, infeasible or a repeat."""
+    """A trial or baseline is settled: trained, pruned, failed, infeasible or a repeat."""
 
     record: TrialRecord
     progress: Progress
@@ -77,4 +116,4 @@ class Ended:
     reason: str
 
 
-Event = Continued | Started | Scored | Finished | Ended
+Event = Continued | Joined | Started | Stepped | Scored | Noted | Finished | Ended

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
+import yaml
+
 from unetsearch.errors import StudyError
 
-OWN = (".lock", ".write-test", "study.db", "preview.npz")
+OWN = (".lock", ".write-test", "study.db", "preview.npz", "storage.yaml")
 """How the names of the files begin that a study has before its settings are written."""
 
 
@@ -30,6 +32,15 @@ class StudyFolder:
         return self.path / "study.db"
 
     @property
+    def shared(self) -> Path:
+        """Of a study that several machines share: where its trials are, and under which name."""
+        return self.path / "storage.yaml"
+
+    def read_shared(self) -> dict[str, str] | None:
+        """`url` (without credentials) and `study`; None where the trials are in the folder's own database."""
+        return yaml.safe_load(self.shared.read_text(encoding="utf-8")) if self.shared.is_file() else None
+
+    @property
     def preview(self) -> Path:
         """A few validation images with their masks, to show predictions beside."""
         return self.path / "preview.npz"
@@ -37,6 +48,10 @@ class StudyFolder:
     def model(self, name: str) -> Path:
         """The folder of a trial's weights, architecture and predictions; `name` as in TrialRecord.name."""
         return self.path / "models" / name.removeprefix("#")
+
+    def checkpoint(self, hash_: str) -> Path:
+        """How far the training of this hash came, while it is not finished."""
+        return self.path / "checkpoints" / f"{hash_}.pt"
 
     def keep_models(self, names: Collection[str]) -> None:
         """Removes every trial's folder but those of these names."""
@@ -64,7 +79,7 @@ def open_folder(path: Path) -> StudyFolder:
     folder = StudyFolder(path)
     if not folder.exists:
         raise StudyError(f"{path}: no study here (no study.yaml); `unetsearch run` makes one")
-    if not folder.database.is_file():
+    if not folder.database.is_file() and not folder.shared.is_file():
         raise StudyError(
             f"{path}: study.db, which holds the trials, is missing (it is not passed on with a study's tables); "
             "put it back, or run study.yaml into another folder with --out"

@@ -1,6 +1,7 @@
 """What the parent and a trainer process say to each other. Pickles over pipes, plain data only."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,26 +9,38 @@ from numpy.typing import NDArray
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.recipe import Recipe
+from unetsearch.training.score import Score
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Said once to a new trainer: its data, its device, its number of threads."""
+    """Said once to a new trainer: its data, its device, its number of threads.
+
+    `checkpoint_every`: seconds between two checkpoints of a training; shorter trainings write none.
+    """
 
     data: SegmentationData
     device: str
     threads: int
+    checkpoint_every: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One training. The model, with its predictions of the `preview` images (indices), is written to `folder`."""
+    """One training. The model, with its predictions of the `preview` images, is written to `folder`.
+
+    `parts`: each batch is trained in so many parts, whose gradients are summed up. `checkpoint`: the file from which
+    the training continues, where it is there, and which is written along the way. It is removed when the training is
+    done, failed for good, or stopped unsaved; not where memory was too little or the model could not be written.
+    """
 
     architecture: Architecture
     recipe: Recipe
     seed: int
     folder: str
     preview: tuple["Window", ...]
+    parts: int = 1
+    checkpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +59,56 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """Latency and memory of an architecture are to be measured, by a trainer without a job."""
+
+    architecture: Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The training is to end before its next step; `save`: with a checkpoint."""
+
+    save: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The training is to wait before its next step, until it is told to Go. Answered by one Held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The training goes on."""
+
+
+Request = Job | Measure | Stop | Hold | Go
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The data are on the device; jobs can come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """The training is at this step; said about once a second. `note`: something that a person should read."""
+
+    step: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The training waits, or has ended, or there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds and bytes of one 256x256 image (`unetsearch.network.measure`)."""
+
+    latency: float
+    memory: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +117,24 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """The training was ended by a Stop."""
+
+
+Cause = Literal["training", "memory", "storage"]
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
-    """The training failed; `memory`: for lack of memory. `fatal`: the process ends itself after it."""
+    """The training (or the measuring) failed.
+
+    `cause`: `memory`, where there was too little; `storage`, where a file could not be written, so that no other
+    training would fare better; else `training`. `fatal`: the process ends itself after it.
+    """
 
     reason: str
-    memory: bool = False
+    cause: Cause = "training"
     fatal: bool = False
+
+
+Answer = Ready | Score | Stepped | Held | Measured | Done | Stopped | Failed

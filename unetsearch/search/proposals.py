@@ -1,7 +1,7 @@
 """What to train next: points asked of the sampler, or the next of a space that is enumerated."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from time import time
@@ -10,6 +10,7 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESample
 from optuna.trial import Trial, TrialState
 
 from unetsearch.search.candidate import Candidate
+from unetsearch.search.claims import Claim, ask, claim, enqueue, give_up
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.storage import Outcome, Studies
 from unetsearch.space.settings import SearchSettings
@@ -41,45 +42,63 @@ class Proposal:
 class Proposals:
     """Asks for points until one is worth training. A space that the trials would cover is listed instead.
 
-    `exhausted`: why there are no more, once `next` gave no Proposal.
+    `exhausted`: why there are no more, once `next` found none; None while there may be.
     """
-
-    exhausted = "every point of the space within the limits is trained"
 
     def __init__(self, space: SearchSpace, studies: Studies) -> None:
         self.space = space
         self.studies = studies
+        self.exhausted: str | None = None
         self._listed = _shuffled(space) if _enumerates(space) else None
 
-    def next(self, records: Sequence[TrialRecord]) -> Iterator[Outcome | Proposal]:
+    def next(self, records: Sequence[TrialRecord], running: Collection[str]) -> Iterator[Outcome | Proposal]:
         """The outcomes of points that need no training (known, or over a limit), then at most one Proposal.
 
-        No proposal: every point within the limits is trained, or none that is not could be found.
+        No Proposal: every point within the limits is trained or is being trained, or none that is not could be found,
+        or other machines train all that is left to do. `running`: the hashes of what is being trained.
         """
-        known = _Known.of(records)
+        known = _Known.of(records, running)
+        self.exhausted = None
+        for trial in self._asked(known):
+            point = self.space.draw(_trial_pick(trial))
+            proposal = Proposal(trial, point, Candidate.at(point))
+            if outcome := self._settled(proposal, known):
+                yield outcome
+                continue
+            claimed = self._claim(proposal, known)
+            if claimed == "mine":
+                yield proposal
+                return
+            give_up(self.studies, trial, claimed)
+            if claimed == "surplus":
+                return
+        drawn = self._listed is None and (self.space.size is None or self.space.size > MAX_DRAWS)
+        self.exhausted = (
+            f"{MAX_DRAWS:,} random draws found no untrained point within the limits"
+            if drawn
+            else "every point of the space within the limits is trained"
+        )
+
+    def _asked(self, known: "_Known") -> Iterator[Trial]:
+        """Trials of the next listed points; else of the sampler's, and of one untrained point if those do not help."""
+        study = self.studies.search
         if self._listed is not None:
             while self._queue_listed(known):
-                proposal = self._ask()
-                outcome = self._settled(proposal, known)
-                yield outcome or proposal
-                if outcome is None:
-                    return
+                yield ask(self.studies, study)
             return
         for _ in range(MAX_REPEATS):
-            proposal = self._ask()
-            outcome = self._settled(proposal, known)
-            yield outcome or proposal
-            if outcome is None:
-                return
-        point = self._untrained(known)
-        if point is not None:
-            self.studies.search.enqueue_trial(dict(point.values))
-            yield self._ask()
+            yield ask(self.studies, study)
+        if point := self._untrained(known):
+            enqueue(self.studies, point.values)
+            yield ask(self.studies, study)
 
-    def _ask(self) -> Proposal:
-        trial = self.studies.search.ask()
-        point = self.space.draw(_trial_pick(trial))
-        return Proposal(trial, point, Candidate.at(point))
+    def _claim(self, proposal: Proposal, known: "_Known") -> Claim:
+        hash_ = proposal.candidate.hash
+        if hash_ in known.running:
+            return "twin"
+        claimed = claim(self.studies, proposal.trial, hash_, self.space.search.trials)
+        known.running.add(hash_)
+        return claimed
 
     def _settled(self, proposal: Proposal, known: "_Known") -> Outcome | None:
         """What can be told of a proposal without training it; None where it must be trained."""
@@ -103,12 +122,13 @@ class Proposals:
         if self.studies.search.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             return True
         for point in self._listed:
-            if Candidate.at(point).hash not in known.settled:
-                self.studies.search.enqueue_trial(dict(point.values))
+            if Candidate.at(point).hash not in known.settled | known.running:
+                enqueue(self.studies, point.values)
                 return True
-        for values in known.once_failed:
-            self.studies.search.enqueue_trial(dict(values))
-            return True
+        for record in known.once_failed:
+            if record.hash not in known.running:
+                enqueue(self.studies, record.values)
+                return True
         return False
 
     def _untrained(self, known: "_Known") -> Point | None:
@@ -118,12 +138,12 @@ class Proposals:
             points = iter(sorted(self.space.enumerate(), key=lambda _: random.random()))
         else:
             points = (self.space.sample(random.randrange(2**32)) for _ in range(MAX_DRAWS))
-            self.exhausted = f"{MAX_DRAWS:,} random draws found no untrained point within the limits"
         for point in points:
             candidate = Candidate.at(point)
-            if candidate.hash in known.settled or candidate.hash in known.trained or candidate.hash in known.hopeless:
-                continue
-            if candidate.within(self.space.limits):
+            seen = any(
+                candidate.hash in those for those in (known.settled, known.trained, known.hopeless, known.running)
+            )
+            if not seen and candidate.within(self.space.limits):
                 return point
         return None
 
@@ -134,36 +154,45 @@ class _Known:
 
     `trained`: with their record. `hopeless`: failed too often, and why. `settled`: points of the space that have their
     outcome (a baseline is no point of the space: the point that equals it is still to be told). `once_failed`: the
-    values of points that deserve another try.
+    records of points that deserve another try. `running`: what is being trained.
     """
 
     trained: dict[str, TrialRecord]
     hopeless: dict[str, str]
     settled: frozenset[str]
-    once_failed: tuple[Mapping[str, Scalar], ...]
+    once_failed: tuple[TrialRecord, ...]
+    running: set[str]
+
+    def has(self, hash_: str) -> bool:
+        """Whether a point is known in any way."""
+        return any(hash_ in those for those in (self.settled, self.trained, self.hopeless, self.running))
 
     @classmethod
-    def of(cls, records: Sequence[TrialRecord]) -> "_Known":
+    def of(cls, records: Sequence[TrialRecord], running: Collection[str]) -> "_Known":
         failed = [record for record in records if record.state == "failed"]
         tries = Counter(record.hash for record in failed)
         hopeless = {record.hash: record.reason or "" for record in failed if tries[record.hash] >= MAX_TRIES}
-        trained = {record.hash: record for record in reversed(records) if record.state == "complete"}
+        trained = {record.hash: record for record in reversed(records) if record.state in ("complete", "pruned")}
         settled = frozenset(record.hash for record in records if record.baseline is None and record.state != "failed")
         done = {*trained, *hopeless, *settled}
         return cls(
             trained=trained,
             hopeless=hopeless,
             settled=settled,
-            once_failed=tuple(r.values for r in failed if r.baseline is None and r.hash not in done),
+            once_failed=tuple(r for r in failed if r.baseline is None and r.hash not in done),
+            running=set(running),
         )
 
 
-def make_sampler(search: SearchSettings, trials_so_far: int) -> BaseSampler:
-    """The sampler, seeded from the study's seed and the trials so far: a continued study does not repeat itself."""
-    seed = Random(f"{search.seed} {trials_so_far}").randrange(2**32)
+def make_sampler(search: SearchSettings, trials_so_far: int, own: str = "") -> BaseSampler:
+    """The sampler, seeded from the study's seed and the trials so far: a continued study does not repeat itself.
+
+    `own`: what else goes into the seed, so that machines which begin together do not draw the same points.
+    """
+    seed = Random(f"{search.seed} {trials_so_far}{own}").randrange(2**32)
     match search.sampler:
         case "auto" | "tpe":
-            return TPESampler(n_startup_trials=STARTUP_TRIALS, seed=seed)
+            return TPESampler(n_startup_trials=STARTUP_TRIALS, constant_liar=True, seed=seed)
         case "nsga2":
             return NSGAIISampler(seed=seed)
         case "random" | "enumerate":

@@ -13,18 +13,21 @@ from unetsearch.space.values import Scalar
 from unetsearch.statistics.front import non_dominated
 from unetsearch.training.score import Score
 
-State = Literal["complete", "infeasible", "failed", "repeat"]
+State = Literal["complete", "pruned", "infeasible", "failed", "repeat"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """One trial, or one baseline (then `baseline` is its name and `number` its place among the baselines).
 
-    `state`: `complete` (trained), `infeasible` (over a limit, never trained), `failed` (`reason` says why),
+    `state`: `complete` (trained), `pruned` (its training was ended early, as one that promises no place on the front),
+    `infeasible` (over a limit, never trained; or out of memory), `failed` (`reason` says why),
     `repeat` (the same network and training as `repeat_of`, which is `#12` or a baseline's name, whose curve it
     has; never trained again). `values`: what was picked, by dotted name. `macs` count one 256x256 image,
     `activation_bytes` likewise. `curve`: every evaluation, the last one final; empty where nothing was trained.
-    `seconds`: wall time of the training. `finished`: seconds since the epoch.
+    `seconds`: wall time of the training. `finished`: seconds since the epoch. `slot`: where it was trained, as
+    `machine/number`. `parts`: in so many parts a batch was trained, for lack of memory. `latency`: seconds of one
+    256x256 image; `memory`: bytes at most in use for it, weights included; None where they are no objectives.
     """
 
     number: int
@@ -42,6 +45,10 @@ class TrialRecord:
     finished: float
     reason: str | None = None
     repeat_of: str | None = None
+    slot: str = ""
+    parts: int = 1
+    latency: float | None = None
+    memory: int | None = None
 
     @property
     def name(self) -> str:
@@ -50,8 +57,8 @@ class TrialRecord:
 
     @property
     def scored(self) -> bool:
-        """Whether it has a final score (its own, or that of the trial it repeats)."""
-        return self.state in ("complete", "repeat") and bool(self.curve)
+        """Whether it has a final score (its own, or that of the trial it repeats, if that was not pruned)."""
+        return self.state in ("complete", "repeat") and self.steps == self.recipe.steps
 
     @property
     def distinct(self) -> bool:
@@ -61,7 +68,12 @@ class TrialRecord:
     @property
     def trained(self) -> bool:
         """Whether it cost a training, and so counts against the totals (one that ran out of memory does too)."""
-        return self.state in ("complete", "failed") or self.seconds > 0
+        return self.state in ("complete", "pruned", "failed") or self.seconds > 0
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps up to the last evaluation."""
+        return self.curve[-1].step if self.curve else 0
 
     @property
     def final(self) -> Score:
@@ -69,9 +81,11 @@ class TrialRecord:
         return self.curve[-1]
 
     def objective(self, name: str) -> float:
-        """The value of an objective: dice, iou, params or macs. An infeasible trial has Dice and IoU 0."""
-        if name in ("params", "macs"):
-            return float(getattr(self, name))
+        """The value of an objective, smaller is better but for dice and iou. An infeasible trial has Dice and IoU 0,
+        and where latency or memory were not measured 0 too: its constraint is all that a sampler looks at.
+        """
+        if name in ("params", "macs", "latency", "memory"):
+            return float(getattr(self, name) or 0)
         return float(getattr(self.final, name)) if self.scored else 0.0
 
     def to_dict(self) -> dict[str, Any]:

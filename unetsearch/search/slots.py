@@ -1,145 +1,116 @@
-"""A slot: one warm trainer process. A crash in it costs one training; the next one gets a new process."""
+"""One trainer process, from its start to its end, as the parent sees it."""
 
 import os
 import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any
 
-from unetsearch.errors import WorkFailedError
-from unetsearch.search.messages import Done, Failed, Job, Ready, Setup
-from unetsearch.training.score import Score
+from unetsearch.search.messages import Answer, Request, Setup
 
-WAIT = 0.5
-"""Seconds between two looks at the queue; a wait without end would hold back Ctrl-C on Windows."""
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""What the libraries under torch and numpy read when they are loaded."""
 
-
-class TrainingFailedError(RuntimeError):
-    """A training failed; the message is the reason. `memory`: for lack of memory."""
-
-    def __init__(self, reason: str, *, memory: bool = False) -> None:
-        super().__init__(reason)
-        self.memory = memory
+PATIENCE = 5.0
+"""Seconds for a process whose answers ended to end itself."""
 
 
-class Slot:
-    """Trains one job at a time in a process of its own, which is started by the first job and kept warm.
+class TrainerProcess:
+    """Starts at once; its `setup` is sent without waiting, and every answer comes as (this process, the answer).
 
-    A process that died is replaced by a new one for the next job.
+    (this process, None) comes last: it says no more, mostly because it is dead.
     """
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self._process: subprocess.Popen[bytes] | None = None
-        self._answers: SimpleQueue[Any] = SimpleQueue()
-        self._log: IO[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def train(self, job: Job) -> Iterator[Score]:
-        """Yields the job's scores as they come. Raises TrainingFailedError, also where the process dies.
-
-        Raises WorkFailedError where no process can be started.
-        """
-        self.warm_up()
-        self._say(job)
-        while not isinstance(answer := self._next(), Done):
-            if isinstance(answer, Failed):
-                if answer.fatal:
-                    self.close()  # it is ending itself: the next job must not reach it
-                raise TrainingFailedError(answer.reason, memory=answer.memory)
-            if not isinstance(answer, Score):
-                raise TrainingFailedError(self._death())
-            yield answer
-
-    def warm_up(self) -> None:
-        """Starts the process, if none is alive, and waits until it has its data.
-
-        Raises WorkFailedError where it dies of that: no other training would fare better.
-        """
-        if self._process is not None and self._process.poll() is not None:
-            self.close()
-        if self._process is None:
-            self._start()
-            if self._next() is None:
-                raise WorkFailedError(f"cannot start training: {self._death()}")
-
-    def close(self) -> None:
-        """Ends the process, in the middle of a training too."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout, self._log):
-                if stream is not None:
-                    with suppress(OSError):  # what was left unsaid to a process that died
-                        stream.close()
-
-    def _start(self) -> None:
+    def __init__(self, setup: Setup, answers: "SimpleQueue[tuple[TrainerProcess, Answer | None]]") -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- lives as long as the process
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "unetsearch.search.trainer"],  # -P: no file of the working folder is imported
-            env=os.environ | {"PYTHONPATH": _python_path()},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-        )
-        self._answers = SimpleQueue()
-        Thread(target=_forward, args=(self._process.stdout, self._answers), daemon=True).start()
-        self._say(self.setup)
-
-    def _say(self, message: Setup | Job) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
         try:
-            pickle.dump(message, self._process.stdin)
-            self._process.stdin.flush()
-        except (BrokenPipeError, OSError):
-            pass  # the process died: the reading side finds out and says why
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "unetsearch.search.trainer",
+                ],  # -P: no file of the working folder is imported
+                env=os.environ | environment(setup.threads),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+            )
+        except BaseException:
+            self._log.close()
+            raise
+        self._requests: SimpleQueue[Setup | Request | None] = SimpleQueue()
+        self._threads = [
+            Thread(target=self._send, daemon=True),
+            Thread(target=self._receive, args=(answers,), daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+        self._requests.put(setup)
 
-    def _next(self) -> Score | Ready | Done | Failed | None:
-        """The next answer; None where the process is dead."""
-        while True:
-            try:
-                return self._answers.get(timeout=WAIT)  # type: ignore[no-any-return]
-            except Empty:
-                continue
+    @property
+    def pid(self) -> int:
+        """The system's number of the process."""
+        return self._process.pid
 
-    def _death(self) -> str:
-        """Why the process died, from its status and the last line it printed; clears it away."""
-        assert self._process is not None
-        assert self._log is not None
-        status = self._process.wait()
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
+    def say(self, request: Request) -> None:
+        """Sends a request, without waiting. To a process that died it goes nowhere."""
+        self._requests.put(request)
+
+    def kill(self) -> None:
+        """Ends it, in the middle of a training too, and clears away what it leaves. May be called again."""
+        self._process.kill()
+        self._process.wait()
+        self._requests.put(None)
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        self._log.close()
+
+    def death(self) -> str:
+        """Why it died, from its status and the last line it printed; clears it away."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE)
+        status = self._process.poll()
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
-        self.close()
-        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        self.kill()
+        how = "spoke no more" if status is None else f"ended with status {status}"
+        if status is not None and status < 0:
+            how = f"was ended by signal {-status}"
         return f"the trainer process {how}" + (f": {lines[-1]}" if lines else "")
 
+    def _send(self) -> None:
+        """Writes the requests in their order. A process that is slow to read them holds up no other."""
+        stream: Any = self._process.stdin
+        with suppress(OSError), stream:  # what was left unsaid to a process that died
+            while (request := self._requests.get()) is not None:
+                pickle.dump(request, stream)
+                stream.flush()
 
-def _python_path() -> str:
-    """Where the new process finds what this one found: also a checkout that is not installed."""
+    def _receive(self, answers: "SimpleQueue[tuple[TrainerProcess, Answer | None]]") -> None:
+        stream: Any = self._process.stdout
+        with stream, suppress(Exception):  # the end of the stream, or half a message of a process that died
+            while True:
+                answers.put((self, pickle.load(stream)))
+        answers.put((self, None))
+
+
+def environment(threads: int) -> Mapping[str, str]:
+    """What a trainer process finds in its environment: its number of threads, before anything is loaded that asks.
+
+    And where this process found its modules: also a checkout that is not installed.
+    """
     entries = [entry for entry in sys.path if entry and isinstance(entry, str)]
-    return os.pathsep.join([*entries, str(Path(__file__).resolve().parents[2])])
-
-
-def _forward(stream: IO[bytes], answers: SimpleQueue[Any]) -> None:
-    """Passes on what the process says; None when it says no more."""
-    try:
-        while True:
-            answers.put(pickle.load(stream))
-    except Exception:  # the end of the stream, or half a message of a process that died
-        answers.put(None)
+    path = os.pathsep.join([*entries, str(Path(__file__).resolve().parents[2])])
+    return {"PYTHONPATH": path} | {name: str(threads) for name in THREADS}

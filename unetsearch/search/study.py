@@ -1,130 +1,252 @@
-"""The search: one loop that asks for a candidate, has it trained, and tells what came of it."""
+"""The search: one loop that asks for candidates, has them trained on slots, and tells what came of them."""
 
 from collections.abc import Iterator
 from dataclasses import replace
-from time import perf_counter, time
+from time import time
 
 from optuna.trial import Trial
 
-from unetsearch.graph.references import baseline_architecture
-from unetsearch.search.candidate import Candidate
-from unetsearch.search.events import Continued, Ended, Event, Finished, Progress, Scored, Started
+from unetsearch.errors import WorkFailedError
+from unetsearch.search.claims import Elsewhere, beat, elsewhere, release
+from unetsearch.search.events import (
+    Continued,
+    Ended,
+    Event,
+    Finished,
+    Joined,
+    Noted,
+    Progress,
+    Scored,
+    Started,
+    Stepped,
+)
 from unetsearch.search.folder import StudyFolder
-from unetsearch.search.messages import Job, Window
-from unetsearch.search.proposals import Proposal, Proposals
+from unetsearch.search.measured import Measurements
+from unetsearch.search.messages import Done, Failed, Job, Stopped, Window
+from unetsearch.search.messages import Stepped as SteppedTo
+from unetsearch.search.pool import Pool
+from unetsearch.search.progress import progress_of
+from unetsearch.search.pruner import Pruner
 from unetsearch.search.records import TrialRecord, front_of
-from unetsearch.search.slots import Slot, TrainingFailedError
+from unetsearch.search.running import Running
 from unetsearch.search.storage import Outcome, Studies, finish, recover
+from unetsearch.search.work import Task, Work
 from unetsearch.space.space import SearchSpace
+from unetsearch.training.score import Score
 
 MAX_FAILURES = 5
 """So many failed trainings in a row end a run."""
 
+WAIT = 0.5
+"""Seconds until a search without news looks up: at other machines, and for Ctrl-C."""
+
+SAVE_WITHIN = 10.0
+"""Seconds that running trainings get to write a checkpoint when the search is ended."""
+
 
 class Search:
-    """One run of a study by the process that owns it: `for event in search.run(): ...`."""
+    """One run of a study: `for event in search.run(): ...`; then `close()`, whatever happened.
+
+    `machine`: how this process calls itself where it tells which slot trained what.
+    """
 
     def __init__(
-        self, space: SearchSpace, studies: Studies, slot: Slot, folder: StudyFolder, preview: tuple[Window, ...]
+        self,
+        space: SearchSpace,
+        studies: Studies,
+        pool: Pool,
+        folder: StudyFolder,
+        preview: tuple[Window, ...],
+        machine: str = "",
     ) -> None:
         self.space = space
         self.studies = studies
-        self.slot = slot
+        self.pool = pool
         self.folder = folder
         self.preview = preview
-        self.records: list[TrialRecord] = []
+        self.machine = machine
+        self.records = studies.records
+        self._running: dict[int, Running] = {}
+        self._again: list[Running] = []
+        self._work = Work(space, studies)
+        self._pruner = Pruner(space)
+        self._measurements = Measurements(space, pool)
 
     def run(self) -> Iterator[Event]:
-        """Trains baselines and then candidates until the totals are reached, and tells what happens."""
+        """Trains baselines and then candidates until the totals are reached, and tells what happens.
+
+        Raises WorkFailedError where no training can be started, or the disk or the storage cannot be written.
+        """
         interrupted = recover(self.studies)
-        self.records = self.studies.records
+        self._look_around()
         self._drop_models()
         if self.records or interrupted:
-            yield Continued(finished=self.progress.trials, interrupted=interrupted)
-        yield from self._baselines()
-        yield from self._candidates()
+            yield Continued(self.progress.trials, interrupted, tuple(self.records))
+        while True:
+            yield from self._fill()
+            if not self._active and (reason := self._over()):
+                break
+            yield from self._listen()
+        yield Ended(reason)
+
+    def close(self) -> None:
+        """Ends the trainings that still run, saves how far they are, and puts their trials back."""
+        self.pool.close(save_within=SAVE_WITHIN if self._running else 0)
+        for running in self._active:
+            release(self.studies, running.task.trial)
+        self._running, self._again = {}, []
 
     @property
     def progress(self) -> Progress:
         """Points over a limit and repeated points cost nothing and count nothing."""
-        trained = [record for record in self.records if record.trained]
-        return Progress(
-            trials=sum(record.baseline is None for record in trained),
-            of_trials=self.space.search.trials,
-            seconds=sum(record.seconds for record in trained),
-            of_seconds=self.space.search.time,
-            failed=sum(record.baseline is None and not record.scored for record in trained),
-        )
+        return progress_of(self.space, self.records, [(running.started, time()) for running in self._active])
 
-    def _baselines(self) -> Iterator[Event]:
-        """Trains the baselines that have no record yet; out of time, the rest waits for a longer run."""
-        known = {record.baseline for record in self.records if record.state != "failed"}
-        for baseline in self.space.baselines:
-            if baseline.name in known or self.progress.late:
+    @property
+    def _active(self) -> tuple[Running, ...]:
+        return (*self._running.values(), *self._again)
+
+    def _fill(self) -> Iterator[Event]:
+        """Gives every idle slot a training, while there is any."""
+        if self.studies.shared:
+            before = len(self.records)
+            self._look_around()
+            if len(self.records) > before:
+                yield Joined(tuple(self.records))
+        for slot in self.pool.idle:
+            if self._again:
+                yield self._begin(slot, self._again.pop(0))
                 continue
-            candidate = Candidate.of(baseline_architecture(self.space, baseline), self.space.recipe)
-            trial = self.studies.baselines.ask()
-            yield from self._train(trial, candidate, candidate.record(trial.number, baseline=baseline.name))
-
-    def _candidates(self) -> Iterator[Event]:
-        proposals = Proposals(self.space, self.studies)
-        while (reason := self.progress.over) is None:
-            proposal = None
-            for proposed in proposals.next(self.records):
-                if isinstance(proposed, Proposal):
-                    proposal = proposed
-                else:
-                    yield self._settle(proposed)
-            if proposal is None:
-                failed = self.progress.failed
-                reason = proposals.exhausted + (f"; {failed} of the trials failed" if failed else "")
-                break
-            candidate, trial = proposal.candidate, proposal.trial
-            yield from self._train(trial, candidate, candidate.record(trial.number, values=dict(proposal.point.values)))
             if self._hopeless:
-                reason = f"{MAX_FAILURES} trainings in a row failed, the last one: {self.records[-1].reason}"
-                break
-        yield Ended(reason)
+                return
+            task = None
+            running = [running.record for running in self._active]
+            for found in self._work.next(self.records, running, self.progress):
+                if isinstance(found, Outcome):
+                    yield self._settle(found)
+                else:
+                    task = found
+            if task is None:
+                return
+            yield from self._start(slot, task)
+
+    def _start(self, slot: int, task: Task) -> Iterator[Event]:
+        """Measures what the objectives ask for, and begins the training."""
+        job = Job(
+            architecture=task.candidate.architecture,
+            recipe=task.candidate.recipe,
+            seed=self.space.search.seed,
+            folder=str(self.folder.model(task.record.name).resolve()),
+            preview=self.preview,
+            checkpoint=str(self.folder.checkpoint(task.candidate.hash).resolve()),
+        )
+        running = Running(task, replace(task.record, slot=f"{self.machine}{slot}"), job, time())
+        if self._measurements.wanted:
+            measured = self._measurements.of(task.candidate, slot)
+            if isinstance(measured, Failed):
+                yield self._settle(running.failed(measured))
+                return
+            running.record = replace(running.record, latency=measured.latency, memory=measured.memory)
+        yield self._begin(slot, running)
+
+    def _begin(self, slot: int, running: Running) -> Event:
+        self.pool.start(slot, running.job)
+        running.started = time()
+        self._running[slot] = running
+        return Started(running.record.name, running.task.candidate, slot)
+
+    def _listen(self) -> Iterator[Event]:
+        """Takes the next answer of any slot, or lets a little time pass."""
+        answered = self.pool.next(WAIT)
+        for trial in beat(self.studies):
+            yield from self._lose(trial)
+        if answered is None:
+            return
+        slot, answer = answered
+        running = self._running.get(slot)
+        if running is None:
+            return  # the last words of a training that was lost
+        match answer:
+            case Score():
+                running.record = replace(running.record, curve=(*running.record.curve, answer))
+                yield Scored(running.record.name, answer)
+                if not self._pruner.keeps(running.record):
+                    self.pool.stop(slot)
+            case SteppedTo():
+                yield Stepped(running.record.name, answer.step)
+                if answer.note:
+                    yield Noted(f"{running.record.name}: {answer.note}")
+            case Done() | Stopped():
+                del self._running[slot]
+                yield self._settle(running.ended(state="complete" if isinstance(answer, Done) else "pruned"))
+            case Failed():
+                del self._running[slot]
+                yield self._failed(running, answer)
+
+    def _lose(self, trial: Trial) -> Iterator[Event]:
+        """Ends a training whose trial another machine has put back, since it heard nothing of this one for too long."""
+        for slot, running in list(self._running.items()):
+            if running.task.trial is trial:
+                self.pool.stop(slot)
+                del self._running[slot]
+                yield Noted(f"{running.record.name}: this machine was silent for too long, another one takes it over")
+
+    def _failed(self, running: Running, failed: Failed) -> Event:
+        """Settles a failed training; one that ran out of memory is begun once more, a batch in two parts."""
+        name = running.record.name
+        if failed.cause == "storage":
+            self._again.append(running)  # to be put back
+            raise WorkFailedError(f"{name} cannot be written: {failed.reason}")
+        if failed.cause == "memory" and running.job.parts == 1 and running.job.recipe.batch_size > 1:
+            running.job = replace(running.job, parts=2)
+            running.record = replace(running.record, curve=(), parts=2)
+            self._again.append(running)
+            return Noted(f"{name}: {failed.reason}; once more, with each batch in two parts")
+        return self._settle(running.failed(failed))
+
+    def _settle(self, outcome: Outcome) -> Event:
+        if not finish(self.studies, outcome):
+            return Noted(f"{outcome.record.name}: another machine has taken it over")
+        if self.studies.shared:
+            self._look_around()
+        else:
+            self.records.append(outcome.record)
+        if outcome.record.trained:
+            self._pruner.learn([outcome.record])
+            self._drop_models()
+        return Finished(outcome.record, self.progress)
+
+    def _look_around(self) -> None:
+        """Reads what is known; where the study is shared, other machines add to it."""
+        self.records = self.studies.records
+        self._pruner.learn(self.records)
+        self._measurements.learn(self.records)
+
+    def _over(self) -> str | None:
+        """Why nothing is left to do; None while slots warm up, and while other machines may still leave something."""
+        if self._hopeless:
+            return f"{MAX_FAILURES} trainings in a row failed, the last one: {self._trained[-1].reason}"
+        progress = self.progress
+        if progress.over and (progress.late or not self._work.baselines_left(self.records)):
+            return progress.over
+        if not self.pool.idle or elsewhere(self.studies) != Elsewhere():
+            return None
+        if progress.over or not self._work.exhausted:
+            return progress.over
+        return self._work.exhausted + (f"; {progress.failed} of the trials failed" if progress.failed else "")
+
+    @property
+    def _trained(self) -> list[TrialRecord]:
+        return [record for record in self.records if record.trained]
 
     @property
     def _hopeless(self) -> bool:
         """Whether the last trainings all failed: what is wrong then is not the networks."""
-        last = [record for record in self.records if record.trained][-MAX_FAILURES:]
+        last = self._trained[-MAX_FAILURES:]
         return len(last) == MAX_FAILURES and all(record.state == "failed" for record in last)
-
-    def _train(self, trial: Trial, candidate: Candidate, record: TrialRecord) -> Iterator[Event]:
-        yield Started(record.name, candidate)
-        job = Job(
-            architecture=candidate.architecture,
-            recipe=candidate.recipe,
-            seed=self.space.search.seed,
-            folder=str(self.folder.model(record.name).resolve()),
-            preview=self.preview,
-        )
-        excess = candidate.excess(self.space.limits)
-        started = perf_counter()
-        try:
-            self.slot.warm_up()
-            started = perf_counter()
-            for score in self.slot.train(job):
-                record = replace(record, curve=(*record.curve, score))
-                yield Scored(record.name, score)
-        except TrainingFailedError as error:
-            record = replace(record, state="infeasible" if error.memory else "failed", reason=str(error))
-            excess |= {"memory": float(error.memory)}
-        record = replace(record, seconds=perf_counter() - started, finished=time())
-        yield self._settle(Outcome(trial, record, excess))
-
-    def _settle(self, outcome: Outcome) -> Finished:
-        finish(self.studies, outcome)
-        self.records.append(outcome.record)
-        if outcome.record.trained:
-            self._drop_models()
-        return Finished(outcome.record, self.progress)
 
     def _drop_models(self) -> None:
         """Removes the models of trials that left the front or were never recorded: a long study fills no disk."""
         trials = [record for record in self.records if record.baseline is None]
         kept = {record.name for record in front_of(trials, self.space.objectives)}
         kept |= {record.name for record in self.records if record.baseline}
-        self.folder.keep_models(kept)
+        self.folder.keep_models(kept | {running.record.name for running in self._active})

@@ -4,15 +4,20 @@ It never sees the study's storage. Run as `python -m unetsearch.search.trainer`,
 imported again; it ends when its input does.
 """
 
+import gc
+import json
 import os
 import pickle
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
+from time import monotonic
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,59 +26,185 @@ import torch
 from unetsearch.files import write_atomically
 from unetsearch.graph.build import build_graph
 from unetsearch.network.files import save_model
+from unetsearch.network.measure import measure
 from unetsearch.network.network import Network, build_network
-from unetsearch.search.messages import Done, Failed, Job, Ready, Setup
+from unetsearch.search.messages import Answer, Done, Failed, Job, Measure, Measured, Ready, Setup, Stepped, Stopped
+from unetsearch.search.parent import Parent
 from unetsearch.training.batches import DeviceData, normalised, on_device
+from unetsearch.training.checkpoint import CheckpointError, State, read_checkpoint, write_checkpoint
+from unetsearch.training.device import memory_format
 from unetsearch.training.inference import predict
-from unetsearch.training.score import Score
 from unetsearch.training.train import DivergedError, train
 
-NO_MEMORY = ("can't allocate memory", "out of memory")
-"""What torch says on a processor and on MPS."""
+NO_MEMORY = (
+    "can't allocate memory",  # DefaultCPUAllocator on Linux and macOS
+    "not enough memory",  # and on Windows
+    "out of memory",  # CUDA, MPS
+    "cudaErrorMemoryAllocation",
+    "STATUS_ALLOC_FAILED",  # cuBLAS, cuDNN
+    "unable to find an engine",  # cuDNN, where no algorithm's work space fits
+    "Unable to find a valid cuDNN algorithm",
+)
+"""What torch says where memory is short."""
+
+SAY_EVERY = 1.0
+"""Seconds between two answers about the step."""
+
+
+class StoppedError(Exception):
+    """The parent wants the training to end."""
+
+
+class Pulse:
+    """What happens between two steps of a training: it says where it is, obeys, and writes its checkpoint."""
+
+    def __init__(self, job: Job, setup: Setup, parent: Parent) -> None:
+        self.job = job
+        self.setup = setup
+        self.parent = parent
+        self.key = _key(job, setup)
+        self.said = float("-inf")
+        self.written = monotonic()
+        self.unwritable = False
+
+    def __call__(self, step: int, snapshot: Callable[[], State]) -> None:
+        """Raises StoppedError where the training is to end here."""
+        if monotonic() - self.said >= SAY_EVERY:
+            self.parent.say(Stepped(step))
+            self.said = monotonic()
+        stop = self.parent.heed(torch.device(self.setup.device))
+        due = monotonic() - self.written >= self.setup.checkpoint_every
+        if self.job.checkpoint and (stop.save if stop else due):
+            self.write(step, snapshot())
+        if stop:
+            if not stop.save:
+                _forget(self.job)
+            raise StoppedError
+
+    def write(self, step: int, state: State) -> None:
+        """Writes the checkpoint. That it cannot is said once; the training goes on."""
+        try:
+            write_checkpoint(Path(self.job.checkpoint), self.key, state)
+        except (OSError, MemoryError) as error:
+            if not self.unwritable:
+                self.unwritable = True
+                self.parent.say(
+                    Stepped(step, f"no checkpoint: {self.job.checkpoint} cannot be written ({_why(error)})")
+                )
+        self.written = monotonic()
+
+    def read(self) -> State | None:
+        """The state to go on from. That a checkpoint is of no use is said; the training begins anew."""
+        if not self.job.checkpoint:
+            return None
+        try:
+            return read_checkpoint(Path(self.job.checkpoint), self.key)
+        except FileNotFoundError:
+            return None
+        except CheckpointError as error:
+            self.parent.say(Stepped(0, f"{error}: the training begins anew"))
+            return None
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answers each Job with its scores and then Done or Failed, until the requests end: then the process ends too."""
+    """Answers each request, a training by its scores and then Done, Stopped or Failed, until the requests end.
+
+    Then the process ends too.
+    """
     setup: Setup = pickle.load(requests)
     torch.set_num_threads(setup.threads)  # before any work: two trainers with all threads each are far slower
-    data = on_device(setup.data, torch.device(setup.device))
-    jobs: SimpleQueue[Job] = SimpleQueue()
-    Thread(target=_listen, args=(requests, jobs), daemon=True).start()
-    pickle.dump(Ready(), answers)
-    answers.flush()
+    torch.set_num_interop_threads(1)
+    device = torch.device(setup.device)
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+    data = on_device(setup.data, device)
+    gc.freeze()  # what is loaded by now stays: looking for garbage in it takes longer than a step
+    work: SimpleQueue[Job | Measure] = SimpleQueue()
+    parent = Parent(answers)
+    Thread(target=_listen, args=(requests, parent, work), daemon=True).start()
+    parent.say(Ready())
     while True:
-        job = jobs.get()
-        for answer in _answers(job, setup, data):
-            pickle.dump(answer, answers)
-            answers.flush()
-            if isinstance(answer, Failed) and answer.fatal:
-                os._exit(1)
+        request = work.get()
+        answer = _answer(request, setup, data, parent)
+        if isinstance(request, Job) and (
+            answer == Done() or (isinstance(answer, Failed) and answer.cause == "training")
+        ):
+            _forget(request)  # from there a training that failed would only fail again
+        _free(device)  # for the other trainers on this device, before the parent gives them more to do
+        parent.end(answer)
+        if isinstance(answer, Failed) and answer.fatal:
+            os._exit(1)
 
 
-def _listen(requests: BinaryIO, jobs: SimpleQueue[Job]) -> None:
-    """Queues the jobs. When the requests end, the parent is gone: no training goes on without it, not for a step."""
+def _listen(requests: BinaryIO, parent: Parent, work: SimpleQueue[Job | Measure]) -> None:
+    """Passes on the requests. When they end, the parent is gone: no training goes on without it, not for a step."""
     try:
         while True:
-            jobs.put(pickle.load(requests))
-    except (EOFError, pickle.UnpicklingError):
+            request = pickle.load(requests)
+            parent.hear(request)
+            if isinstance(request, Job | Measure):
+                work.put(request)
+    except (EOFError, OSError, pickle.UnpicklingError):
         os._exit(0)
 
 
-def _answers(job: Job, setup: Setup, data: DeviceData) -> Iterator[Score | Done | Failed]:
+def _answer(request: Job | Measure, setup: Setup, data: DeviceData, parent: Parent) -> Answer:
+    """What came of a request. The errors, whose tracebacks hold tensors, are gone with this call."""
     try:
-        torch.manual_seed(job.seed)
-        network = build_network(build_graph(job.architecture)).to(setup.device)
-        yield from train(network, data, job.recipe, job.seed)
-        _save(network, job, setup)
-        yield Done()
+        if isinstance(request, Measure):
+            return _measured(request, setup)
+        return _trained(request, setup, data, parent)
+    except StoppedError:
+        return Stopped()
     except DivergedError as error:
-        yield Failed(str(error))
+        return Failed(str(error))
     except Exception as error:  # whatever a network does to torch costs this trial and no other
-        if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in NO_MEMORY):
-            torch.cuda.empty_cache()
-            yield Failed(f"out of memory: {_first_line(error)}", memory=True)
-        else:  # after some errors a CUDA device answers nothing any more
-            yield Failed(f"{type(error).__name__}: {_first_line(error)}", fatal=setup.device.startswith("cuda"))
+        return failure(error, cuda=setup.device.startswith("cuda"))
+
+
+def _trained(job: Job, setup: Setup, data: DeviceData, parent: Parent) -> Answer:
+    torch.manual_seed(job.seed)
+    network = build_network(build_graph(job.architecture)).to(setup.device)
+    pulse = Pulse(job, setup, parent)
+    for score in train(network, data, job.recipe, job.seed, parts=job.parts, state=pulse.read(), pulse=pulse):
+        parent.say(score)
+    try:
+        _save(network, job, setup)
+    except OSError as error:
+        where = error.filename or job.folder
+        return Failed(f"the model cannot be written: {where} ({_why(error)})", "storage")
+    return Done()
+
+
+def _measured(request: Measure, setup: Setup) -> Measured:
+    """In the layout that the network is trained and predicts in."""
+    device = torch.device(setup.device)
+    network = build_network(build_graph(request.architecture)).to(memory_format=memory_format(device))
+    return Measured(*measure(network, device))
+
+
+def failure(error: Exception, *, cuda: bool) -> Failed:
+    """What an error of torch means for the trial and, after some on CUDA, for the process."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in NO_MEMORY):
+        return Failed(f"out of memory: {_first_line(error)}".removesuffix(": "), "memory")
+    # after some errors a CUDA device answers nothing any more
+    return Failed(f"{type(error).__name__}: {_first_line(error)}", fatal=cuda)
+
+
+def _free(device: torch.device) -> None:
+    """Gives back the memory of what is over; torch's optimizers and schedules hold one another."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def _forget(job: Job) -> None:
+    """Removes the checkpoint."""
+    if job.checkpoint:
+        with suppress(OSError):
+            Path(job.checkpoint).unlink(missing_ok=True)
 
 
 def _save(network: Network, job: Job, setup: Setup) -> None:
@@ -92,13 +223,24 @@ def _save(network: Network, job: Job, setup: Setup) -> None:
     save_model(network, job.architecture, folder)
 
 
+def _key(job: Job, setup: Setup) -> str:
+    """Which training a checkpoint is of. Its parts may be others: less memory, the same training."""
+    document = [job.architecture.to_dict(), job.recipe.to_dict(), job.seed, setup.data.fingerprint, torch.__version__]
+    return sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _why(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or _first_line(error)
+
+
 def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "")
 
 
 def main() -> None:
     """Serves over the standard streams; what else is printed goes to the error stream."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    for ignored in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C and a cluster's warning are the parent's to answer
+        signal.signal(ignored, signal.SIG_IGN)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:

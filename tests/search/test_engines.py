@@ -1,0 +1,326 @@
+"""Where trials are kept: what is said of a wrong URL, a server that is away, a full disk; never a credential."""
+
+import errno
+import importlib.util
+import io
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+import optuna
+import pytest
+import sqlalchemy
+
+from tests.search.postgres import PASSWORD, USER
+from unetsearch.errors import StudyError, WorkFailedError
+from unetsearch.search import patience
+from unetsearch.search.claims import ask, beat, claim
+from unetsearch.search.engines import public_url, secrets_of
+from unetsearch.search.folder import StudyFolder
+from unetsearch.search.patience import Patience, scrub
+from unetsearch.search.storage import begin_studies, read_studies
+
+SECRETS = (USER, PASSWORD, "sea%2Frcher", "se%3Acr%40t", "se:cr", "cr@t")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return StudyFolder(tmp_path)
+
+
+@pytest.fixture
+def refused(folder):
+    """What is said where the study cannot be begun, the traceback included."""
+
+    def refuse(storage, open_=begin_studies):
+        with pytest.raises(StudyError) as caught:
+            open_(folder, "tiny", ("dice", "params"), storage=storage)
+        shown = "".join(traceback.format_exception(caught.value))
+        assert not [secret for secret in SECRETS if secret in shown]
+        return str(caught.value)
+
+    return refuse
+
+
+def test_a_url_is_shown_without_credentials():
+    url = "postgresql+psycopg://sea%2Frcher:se%3Acr%40t%20%251@db:5433/nas?password=hush&sslmode=require"
+    assert public_url(url) == "postgresql+psycopg://db:5433/nas"
+    assert public_url("journal:/shared/study.log") == "journal:/shared/study.log"
+    assert public_url("postgresql+psycopg://sea%2Frcher:se%3Acr%40t@db:port/nas") == "postgresql+psycopg:..."
+    assert public_url("se:cr@t") == "--storage"
+    assert set(secrets_of(url)) >= {"sea/rcher", "sea%2Frcher", "se:cr@t %1", "se%3Acr%40t%20%251", "hush"}
+
+
+def test_secrets_are_taken_out_of_a_text():
+    text = 'password authentication failed for user "joe"; postgresql+psycopg://joe:p%40ss@db/joes'
+    assert scrub(text, ("joe", "p@ss", "p%40ss")) == (
+        'password authentication failed for user "***"; postgresql+psycopg://***:***@db/joes'
+    )
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        ("nonsense", "--storage: no URL of a database; expected postgresql+psycopg://"),
+        ("postgresql+psycopg://u:se:cr@t@h:x/d", "postgresql+psycopg:...: no URL of a database"),
+        ("postgres://u:p@h/d", "postgres://h/d: no such kind of database; expected postgresql+psycopg"),
+        (
+            "postgresql+psycopg2://u:p@h/d",
+            "postgresql+psycopg2://h/d: the driver psycopg2 is not installed; write postgresql+psycopg://",
+        ),
+        ("mysql+pymysql://u:p@h/d", "mysql+pymysql://h/d: the driver pymysql is not installed"),
+        ("sqlite:///x.db", "sqlite:///x.db: SQLite is for one process; leave --storage out, or give postgresql+"),
+    ],
+)
+def test_a_wrong_url(refused, storage, message):
+    assert refused(storage).startswith(message)
+
+
+def test_a_missing_driver(refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    assert refused("postgresql+psycopg://u:p@127.0.0.1:9/d") == (
+        'postgresql+psycopg://127.0.0.1:9/d: the driver psycopg is not installed; pip install "unetsearch[postgres]"'
+    )
+
+
+def test_a_server_that_is_not_there_is_said_at_once(refused, postgres):
+    before = time.monotonic()
+    message = refused(postgres.url.replace(str(postgres.port), "9"))
+    assert message.startswith("postgresql+psycopg://127.0.0.1:9/postgres: cannot be reached (")
+    assert time.monotonic() - before < 15
+
+
+def test_a_wrong_password_or_database(refused, postgres):
+    wrong = postgres.url.replace("%201", "2").replace("%20%251", "2")
+    assert wrong != postgres.url
+    assert 'password authentication failed for user "***"' in refused(wrong)
+    message = refused(postgres.url.replace("/postgres", "/nothing"))
+    assert 'database "nothing" does not exist' in message
+    assert message.endswith("look at host, user, password and database")
+
+
+def test_a_study_that_is_not_there(refused, postgres, tmp_path):
+    empty = postgres.database("empty")
+    assert refused(empty, read_studies).endswith(
+        "/empty: holds no study; `unetsearch run` with the same --storage makes one"
+    )
+    begin_studies(StudyFolder(tmp_path), "other", ("dice",), storage=empty).close()
+    assert "holds no study 'tiny'" in refused(empty, read_studies)
+
+
+def test_a_journal_that_cannot_be_opened(refused, tmp_path):
+    assert refused(f"journal:{tmp_path}/no/journal").endswith(
+        f"there is no folder {tmp_path}/no; make it, or give another path"
+    )
+    assert "no such file" in refused(f"journal:{tmp_path}/journal", read_studies)
+    assert not (tmp_path / "journal").exists()
+    (tmp_path / "journal").mkdir()
+    assert "cannot be written (Is a directory)" in refused(f"journal:{tmp_path}/journal")
+    (tmp_path / "text").write_text("this is\nno journal\nat all\n")
+    assert "cannot be read as an Optuna journal" in refused(f"journal:{tmp_path}/text")
+
+
+def test_a_journal_outlives_a_line_that_was_left_half_written(folder, tmp_path):
+    storage = f"journal:{tmp_path / 'journal'}"
+    studies = begin_studies(folder, "tiny", ("dice", "params"), storage=storage)
+    with (tmp_path / "journal").open("ab") as file:
+        file.write(b'{"op_code":4,"worker_id":"killed in the mid')
+    other = begin_studies(folder, "tiny", ("dice", "params"), storage=storage)
+    trials = [ask(which, which.search) for which in (studies, other, studies)]
+    assert [trial.number for trial in trials] == [0, 1, 2]
+    assert len(read_studies(folder, "tiny", ("dice", "params"), storage=storage).search.trials) == 3
+    for line in (tmp_path / "journal").read_text().splitlines():
+        json.loads(line)
+
+
+def test_a_server_that_restarts_is_waited_for(folder, postgres):
+    notes = []
+    storage = postgres.database("restarts")
+    studies = begin_studies(folder, "tiny", ("dice", "params"), storage=storage, grace=2, note=notes.append)
+    first = ask(studies, studies.search)
+    first.suggest_int("width", 1, 100)
+    assert claim(studies, first, "a", 9) == "mine"
+    postgres.stop("immediate")
+    back = threading.Timer(1.5, postgres.start)
+    back.start()
+    try:
+        second = ask(studies, studies.search)
+    finally:
+        back.join()
+    studies.patient(lambda: second.suggest_int("width", 1, 100))
+    for _ in range(10):
+        studies.beaten = 0
+        assert beat(studies) == []
+    assert claim(studies, second, "b", 9) == "mine"
+    assert studies.patience.interrupted is not None
+    assert len(notes) == 1
+    assert notes[0].startswith(f"postgresql+psycopg://127.0.0.1:{postgres.port}/restarts is not reached (")
+    assert not [secret for secret in SECRETS if secret in notes[0]]
+    studies.close()
+
+
+def test_after_an_outage_the_others_get_time_to_come_back(folder, postgres, tmp_path):
+    storage = postgres.database("outage")
+    one, two = (
+        begin_studies(StudyFolder(tmp_path), "tiny", ("dice", "params"), storage=storage, grace=1) for _ in range(2)
+    )
+    trial = ask(one, one.search)
+    claim(one, trial, "a", 9)
+    time.sleep(2.2)
+    two.patience.interrupted, two.beaten = time.monotonic(), 0
+    beat(two)
+    assert trial.study.trials[0].state == optuna.trial.TrialState.RUNNING
+    two.patience.interrupted, two.beaten = time.monotonic() - 2, 0
+    beat(two)
+    assert trial.study.trials[0].state == optuna.trial.TrialState.FAIL
+    one.close()
+    two.close()
+
+
+def test_heartbeats_are_in_utc_whatever_the_server_says(folder, postgres):
+    studies = begin_studies(folder, "tiny", ("dice", "params"), storage=postgres.database("utc"))
+    with studies.storage.engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW TIME ZONE").scalar() == "UTC"
+    studies.close()
+
+
+def failing(*errors):
+    errors = list(errors)
+
+    def call():
+        if errors:
+            raise errors.pop(0)
+        return "done"
+
+    return call
+
+
+def internal(original):
+    error = optuna.exceptions.StorageInternalError("An exception is raised during the commit.")
+    error.__cause__ = sqlalchemy.exc.OperationalError("SELECT 1", {}, original)
+    return error
+
+
+def test_patience_has_an_end(monkeypatch):
+    monkeypatch.setattr(patience, "LIMIT", 0.3)
+    notes = []
+    gone = [internal(Exception("FATAL: no joe")) for _ in range(50)]
+    with pytest.raises(
+        WorkFailedError, match=r"^db: not reached for 0 s \(FATAL: no \*\*\*\); what is finished is kept"
+    ):
+        Patience("db", ("joe",), notes.append).call(failing(*gone))
+    assert notes == ["db is not reached (FATAL: no ***); trying again for up to 0 minutes"]
+
+
+def test_what_is_no_failure_of_the_storage_is_raised_as_it_is():
+    with pytest.raises(ZeroDivisionError):
+        Patience("db").call(lambda: 1 / 0)
+    error = optuna.exceptions.StorageInternalError("so")
+    error.__cause__ = sqlalchemy.exc.DataError("SELECT 1", {}, Exception("too long"))
+    with pytest.raises(optuna.exceptions.StorageInternalError):
+        Patience("db").call(failing(error))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (internal(sqlite3.OperationalError("database or disk is full")), "study.db: the disk is full; free some space"),
+        (
+            internal(sqlite3.OperationalError("attempt to write a readonly database")),
+            "study.db: cannot be written (att",
+        ),
+        (internal(sqlite3.OperationalError("disk I/O error")), "study.db: cannot be written (disk I/O error); look at"),
+        (internal(sqlite3.OperationalError("database is locked")), "study.db: another program keeps it locked"),
+        (OSError(errno.ENOSPC, "No space left on device"), "study.db: the disk is full; free some space"),
+        (OSError(errno.EROFS, "Read-only file system"), "study.db: cannot be written (Read-only file system)"),
+    ],
+)
+def test_a_disk_that_refuses_is_said_at_once(error, message):
+    with pytest.raises(WorkFailedError) as caught:
+        Patience("study.db").call(failing(error))
+    assert str(caught.value).startswith(message)
+    assert "run the same command again" in str(caught.value)
+
+
+def test_a_full_disk_under_sqlite(folder):
+    studies = begin_studies(folder, "tiny", ("dice", "params"))
+    trial = ask(studies, studies.search)
+    studies.storage.engine.dispose()
+
+    @sqlalchemy.event.listens_for(studies.storage.engine, "connect")
+    def fill(connection, _):
+        connection.execute("PRAGMA max_page_count = 1")  # which SQLite takes as: no more than now
+
+    with pytest.raises(
+        WorkFailedError, match=r"study\.db: the disk is full; free some space and run the same command again"
+    ):
+        studies.patient(lambda: trial.set_user_attr("large", "x" * 10**6))
+    sqlalchemy.event.remove(studies.storage.engine, "connect", fill)
+    studies.storage.engine.dispose()
+    studies.patient(lambda: trial.set_user_attr("large", "x" * 10**6))
+    studies.close()
+
+
+def test_a_hiccup_of_a_shared_disk_is_tried_again():
+    assert Patience("journal", note=lambda _: None).call(failing(OSError(errno.ESTALE, "Stale file handle"))) == "done"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "journal"])
+def test_the_dashboard_opens_the_study(kind, folder, request, tmp_path):
+    if importlib.util.find_spec("optuna_dashboard") is None:
+        pytest.skip("optuna-dashboard is not installed")
+    from optuna_dashboard import wsgi
+
+    storage = None if kind == "sqlite" else f"journal:{tmp_path / 'journal'}"
+    if kind == "postgresql":
+        storage = request.getfixturevalue("postgres").database("dashboard")
+    studies = begin_studies(folder, "tiny", ("dice", "params"), storage=storage)
+    trial = ask(studies, studies.search)
+    trial.suggest_int("width", 1, 100)
+    trial.set_user_attr("network", "depth 3")
+    trial.set_user_attr("curve", {"2": 0.5})
+    studies.search.tell(trial, [0.5, 100])
+    app = wsgi(studies.storage)
+
+    def get(path):
+        answer = {}
+        environment = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "SERVER_NAME": "here", "SERVER_PORT": "80"}
+        environment |= {"wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr}
+        body = b"".join(app(environment, lambda status, *_: answer.update(status=status)))
+        assert answer["status"].startswith("200")
+        return json.loads(body)
+
+    summaries = {study["study_name"]: study["study_id"] for study in get("/api/studies")["study_summaries"]}
+    assert summaries.keys() >= {"tiny", "tiny-baselines"}
+    (shown,) = get(f"/api/studies/{summaries['tiny']}")["trials"]
+    assert shown["values"] == [0.5, 100.0]
+    assert {attribute["key"] for attribute in shown["user_attrs"]} == {"network", "curve"}
+    studies.close()
+
+
+def test_opening_a_shared_study_says_nothing(postgres, tmp_path):
+    code = """
+import sys
+from pathlib import Path
+from unetsearch.search.claims import ask, claim
+from unetsearch.search.folder import StudyFolder
+from unetsearch.search.storage import begin_studies, recover
+studies = begin_studies(StudyFolder(Path(sys.argv[1])), "tiny", ("dice", "params"), storage=sys.argv[2])
+recover(studies)
+claim(studies, ask(studies, studies.search), "a", 3)
+"""
+    command = [sys.executable, "-W", "always", "-c", code, str(tmp_path), postgres.database("quiet")]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    said = [line for line in process.stderr.splitlines() if "Warning" in line and "ResourceWarning" not in line]
+    assert (process.returncode, said, process.stdout) == (0, [], "")
+
+
+def test_a_note_goes_to_the_log_where_nobody_takes_it(caplog):
+    with caplog.at_level(logging.WARNING):
+        Patience("db").call(failing(internal(Exception("server closed the connection"))))
+    assert "db is not reached (server closed the connection)" in caplog.text

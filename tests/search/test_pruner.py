@@ -1,0 +1,1 @@
+"""The pruning rule on populations whose right decision is known by hand."""

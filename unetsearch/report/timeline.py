@@ -1,0 +1,88 @@
+"""What each slot trained and when, computed from the records: plain data, nothing drawn."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unetsearch.report.words import duration, remark
+from unetsearch.search.records import TrialRecord
+from unetsearch.statistics.intervals import covered
+
+PAUSE = 0.05
+"""A time in which nothing was trained is left out where it is longer than this share of the time of training."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A training on a slot. `outcome`: complete, pruned, infeasible or failed. `start`: seconds on the time axis."""
+
+    name: str
+    slot: str
+    outcome: str
+    start: float
+    seconds: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """Slots in their order, what they trained, and where on the time axis a pause was left out, with its seconds."""
+
+    slots: tuple[str, ...]
+    bars: tuple[Bar, ...]
+    pauses: tuple[tuple[float, float], ...]
+
+
+def timeline(records: Sequence[TrialRecord]) -> Timeline:
+    """The trainings whose slot is known. The axis begins with the first of them."""
+    trained = sorted((record for record in records if record.trained and record.slot), key=_start)
+    pauses = _pauses(trained)
+    ends = [end for _, end in pauses]
+    left_out = [0.0]
+    for start, end in pauses:
+        left_out.append(left_out[-1] + end - start)
+    first = _start(trained[0]) if trained else 0.0
+    return Timeline(
+        slots=tuple(sorted({record.slot for record in trained}, key=_machine_and_number)),
+        bars=tuple(
+            Bar(
+                name=record.name,
+                slot=record.slot,
+                outcome=record.state,
+                start=_start(record) - first - left_out[bisect_right(ends, _start(record))],
+                seconds=record.seconds,
+                words=_words(record),
+            )
+            for record in trained
+        ),
+        pauses=tuple(
+            (start - first - before, end - start) for (start, end), before in zip(pauses, left_out, strict=False)
+        ),
+    )
+
+
+def _start(record: TrialRecord) -> float:
+    return record.finished - record.seconds
+
+
+def _pauses(trained: Sequence[TrialRecord]) -> list[tuple[float, float]]:
+    """From when to when no slot trained anything, for long. `trained`: by rising start."""
+    least = PAUSE * covered((_start(record), record.finished) for record in trained)
+    pauses = []
+    busy_until = _start(trained[0]) if trained else 0.0
+    for record in trained:
+        if _start(record) - busy_until > least:
+            pauses.append((busy_until, _start(record)))
+        busy_until = max(busy_until, record.finished)
+    return pauses
+
+
+def _machine_and_number(slot: str) -> tuple[str, int, str]:
+    machine, _, number = slot.rpartition("/")
+    return machine, int(number) if number.isdigit() else 0, number
+
+
+def _words(record: TrialRecord) -> str:
+    dice = f"Dice {record.final.dice:.4f}" if record.curve else ""
+    depth = f"depth {record.architecture.depth}"
+    return ", ".join(filter(None, (remark(record), dice, depth, duration(record.seconds))))
