@@ -26,7 +26,7 @@ from unetsearch.space.values import fixed
 from unetsearch.statistics.front import hypervolume_growth, non_dominated
 from unetsearch.training.score import Score
 
-SCORE = "ema-0.9"
+SCORE = "share-0.2"
 """Whose curves are replayed: those of the default recipe."""
 
 
@@ -41,17 +41,19 @@ class Table:
     curves: Mapping[str, NDArray[np.float64]]
     params: Mapping[str, int]
 
+    stretched: bool = False
+
     @cached_property
     def losses(self) -> dict[str, tuple[float, float]]:
-        """The truth: 1 - mean final Dice over the seeds and log10 parameters, each scaled to its range here."""
-        dice = {name: float(curve[:, -1].mean()) for name, curve in self.curves.items()}
+        """The truth: 1 - mean final Dice over the seeds, and log10 parameters scaled to their range here.
+
+        `stretched`: 1 - Dice is scaled to its range too: then small differences between good networks weigh more.
+        """
         size = {name: float(np.log10(params)) for name, params in self.params.items()}
+        low, high = min(size.values()), max(size.values())
+        worst, best = (min(self.dice.values()), max(self.dice.values())) if self.stretched else (0.0, 1.0)
         return {
-            name: (
-                (max(dice.values()) - dice[name]) / (max(dice.values()) - min(dice.values())),
-                (size[name] - min(size.values())) / (max(size.values()) - min(size.values())),
-            )
-            for name in self.curves
+            name: ((best - self.dice[name]) / (best - worst), (size[name] - low) / (high - low)) for name in self.curves
         }
 
     @cached_property

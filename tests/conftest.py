@@ -35,7 +35,7 @@ architecture:
   skip: [plain, full_scale]
 training: {steps: 4, evaluations: 2, crop: 16, batch_size: 2}
 baselines: [{unet: {depth: 2}}]
-search: {trials: 2}
+search: {trials: 2, pruner: none}
 """
 
 

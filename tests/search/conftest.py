@@ -167,10 +167,11 @@ def diverged():
 
 @dataclass
 class Runner:
-    """Runs searches in one folder, as separate runs of the command would."""
+    """Runs searches in one folder, as separate runs of the command would; without pruning unless it is asked for."""
 
     folder: StudyFolder
     data: SegmentationData
+    pruner: str = "none"
 
     def open(self, space: SearchSpace) -> Studies:
         studies = begin_studies(self.folder, space.name, space.objectives)
@@ -178,6 +179,7 @@ class Runner:
         return studies
 
     def search(self, space: SearchSpace, pool) -> Search:
+        space = replace(space, search=replace(space.search, pruner=self.pruner))
         return Search(space, self.open(space), pool, self.folder, windows(self.data))
 
     def run(self, space: SearchSpace, pool=None, trials=None):

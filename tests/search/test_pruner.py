@@ -1,1 +1,143 @@
 """The pruning rule on populations whose right decision is known by hand."""
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from unetsearch.search.candidate import Candidate
+from unetsearch.search.pruner import Finished, Pruner, Rule, kept, rungs
+from unetsearch.space.recipe import Recipe
+from unetsearch.space.settings import SearchSettings
+from unetsearch.space.space import SearchSpace
+from unetsearch.training.score import Score
+
+RULE = Rule(peers=3, floor=0.5)
+
+# three networks of 10, 20 and 40 units that gained .1, .2 and .3 from the rung to their end
+FINISHED = Finished(np.array([0.6, 0.6, 0.5]), np.array([0.7, 0.8, 0.8]), np.array([[10.0], [20.0], [40.0]]))
+
+
+def judged(scores, costs, finished=FINISHED, optimism=0.5, rule=RULE):
+    costs = np.array(costs, dtype=float).reshape(len(scores), -1)
+    return kept(np.array(scores), costs, finished, optimism, rule).tolist()
+
+
+def test_what_is_foretold_to_be_beaten_by_a_network_that_costs_no_more_is_ended():
+    """The median gain is .2. At 20 units .8 is to be beaten, at 15 only .7, below 10 nothing."""
+    assert judged([0.61, 0.59, 0.59, 0.51, 0.49, 0.41], [20, 20, 15, 15, 15, 5]) == [
+        True,
+        False,
+        True,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_equal_is_not_better():
+    assert judged([0.6], [20]) == [False], "foretold .8, and .8 is there for as much"
+
+
+def test_optimism_is_the_margin():
+    assert judged([0.55], [20], optimism=0.5) == [False]
+    assert judged([0.55], [20], optimism=1.0) == [True], "the greatest gain so far was .3"
+
+
+def test_a_network_below_the_floor_is_ended_however_small():
+    assert judged([0.15, 0.25], [1, 1]) == [False, True], "half of the best is .4; .35 and .45 are foretold"
+
+
+def test_nobody_is_judged_before_there_are_enough_peers():
+    two = Finished(FINISHED.then[:2], FINISHED.final[:2], FINISHED.costs[:2])
+    assert judged([0.0], [99], two) == [True]
+    none = Finished(np.zeros(0), np.zeros(0), np.zeros((0, 1)))
+    assert judged([0.0], [99], none) == [True]
+
+
+def test_with_several_costs_only_what_is_dearer_in_none_beats():
+    finished = Finished(FINISHED.then, FINISHED.final, np.array([[10.0, 9.0], [20.0, 9.0], [40.0, 1.0]]))
+    assert judged([0.59, 0.59], [(20, 8), (40, 2)], finished) == [True, False]
+
+
+def test_without_costs_the_best_is_to_be_beaten():
+    finished = Finished(FINISHED.then, FINISHED.final, np.zeros((3, 0)))
+    assert kept(np.array([0.59, 0.61]), np.zeros((2, 0)), finished, 0.5, RULE).tolist() == [False, True]
+
+
+def test_the_order_changes_nothing():
+    scores, costs = [0.61, 0.59, 0.3, 0.5], [20, 20, 5, 15]
+    expected = dict(zip(zip(scores, costs, strict=True), judged(scores, costs), strict=True))
+    for order in permutations(range(4)):
+        mixed = [(scores[i], costs[i]) for i in order]
+        assert judged(*map(list, zip(*mixed, strict=True))) == [expected[pair] for pair in mixed]
+    for order in map(list, permutations(range(3))):
+        finished = Finished(FINISHED.then[order], FINISHED.final[order], FINISHED.costs[order])
+        assert judged(scores, costs, finished) == list(expected.values())
+
+
+@pytest.mark.parametrize(
+    ("steps", "evaluations", "expected"),
+    [
+        (240, 12, [20, 40, 60, 80, 120]),
+        (600, 12, [50, 100, 150, 200, 300]),
+        (150, 5, [30, 60, 90]),
+        (100, 2, [50]),
+        (100, 1, []),
+    ],
+)
+def test_rungs_are_evaluations_and_never_the_last(steps, evaluations, expected):
+    assert list(rungs(Recipe(steps=steps, evaluations=evaluations), Rule())) == expected
+
+
+def test_less_is_granted_the_later_it_is():
+    granted = list(rungs(Recipe(steps=240, evaluations=12), Rule()).values())
+    assert granted == pytest.approx([0.9, 0.8, 0.8, 0.75, 0.7])
+    assert rungs(Recipe(steps=100, evaluations=10), Rule())[20] == pytest.approx(0.8)
+
+
+SPACE = SearchSpace(name="x", recipe=Recipe(steps=120, evaluations=12))
+CANDIDATE = Candidate.at(SPACE.sample(0))
+
+
+def trial(number, dices, **changes):
+    """A record whose Dice are known after each tenth step."""
+    curve = tuple(
+        Score(step=10 * part, loss=0, dice=dice, iou=0, dice_by_class=(dice,), iou_by_class=(0,), seconds=0)
+        for part, dice in enumerate(dices, start=1)
+    )
+    return replace(CANDIDATE.record(number), curve=curve, **changes)
+
+
+def taught(space=SPACE):
+    pruner = Pruner(space)
+    pruner.learn(trial(number, np.linspace(0.1, 0.8, 12)) for number in range(3))
+    return pruner
+
+
+def test_a_search_judges_at_rungs_only():
+    pruner = taught()
+    assert not pruner.keeps(trial(9, [0.05], params=10**9))
+    assert pruner.keeps(trial(9, [0.11], params=10**9))
+    assert pruner.keeps(trial(9, [0.1] * 5, params=10**9)), "five twelfths are no rung"
+    assert not pruner.keeps(trial(9, [0.1] * 6, params=10**9))
+    assert pruner.keeps(trial(9, [0.05], params=1)), "nothing so small is finished"
+
+
+def test_no_baseline_is_ended_and_nobody_without_a_pruner_or_a_score():
+    bad = trial(9, [0.01], params=10**9)
+    assert not taught().keeps(bad)
+    assert taught().keeps(replace(bad, baseline="unet"))
+    assert taught(replace(SPACE, search=SearchSettings(pruner="none"))).keeps(bad)
+    assert taught(replace(SPACE, objectives=("params", "macs"))).keeps(bad)
+
+
+def test_pruned_and_repeated_trials_are_no_peers():
+    pruner = Pruner(SPACE)
+    curve = np.linspace(0.1, 0.8, 12)
+    pruner.learn(trial(number, curve[:6], state="pruned") for number in range(3))
+    pruner.learn(trial(number, curve, state="repeat", repeat_of="#0") for number in range(3, 6))
+    pruner.learn([trial(6, curve), trial(7, curve)])
+    pruner.learn([trial(6, curve), trial(7, curve)])
+    assert pruner.keeps(trial(9, [0.01], params=10**9)), "two are finished, three are needed"

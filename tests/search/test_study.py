@@ -265,15 +265,15 @@ def test_a_pruned_training_is_ended_and_told(runner, endless, fake_pool):
             return [0.9 - 0.2 * job.architecture.depth + 0.001 * step for step in range(12)]
 
     long = replace(endless, recipe=replace(endless.recipe, steps=120, evaluations=12))
-    pool = Falling(size=2)
-    _, records = runner.run(long, pool, trials=20)
+    pruning = replace(runner, pruner="pareto")
+    _, records = pruning.run(long, Falling(size=2), trials=20)
     pruned = [record for record in records if record.state == "pruned"]
     assert pruned
-    assert all(record.architecture.depth > 1 and 20 <= record.steps <= 50 for record in pruned)
-    assert all(record.state == "complete" for record in records if record.architecture.depth == 1)
+    assert {record.steps for record in pruned} <= {10, 20, 30, 40, 60}, "at rungs only"
+    assert any(record.state == "complete" for record in records)
     states = {trial.number: trial.state for trial in runner.open(long).search.trials}
     assert all(states[record.number] == optuna.trial.TrialState.PRUNED for record in pruned)
-    none = replace(long, name="none", search=SearchSettings(trials=20, pruner="none"))
+    none = replace(long, name="none", search=SearchSettings(trials=20))
     _, records = runner.run(none, Falling())
     assert {record.state for record in records} == {"complete"}
 

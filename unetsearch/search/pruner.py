@@ -11,74 +11,89 @@ from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import MAXIMISED, Objective
 from unetsearch.space.space import SearchSpace
 
+Array = NDArray[np.float64]
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """When a training is ended.
 
-    `rungs`: shares of the steps at which it is judged. `peers`: nobody is judged before so many came so far. `margin`:
-    Dice that a network may be behind, for noise. `floor`: the share of the best Dice that every network must have.
+    `rungs`: shares of the steps at which it is judged. `optimism`: the quantile of the gains that others still made
+    from there to their end, which is what a training is taken to gain: the margin for noise, by what was seen of it.
+    Less is granted the later it is. `peers`: nobody is judged before so many were trained to the end. `floor`: the
+    share of the best score that every network is expected to reach, be it ever so small.
     """
 
-    rungs: tuple[float, ...] = (1 / 6, 1 / 4, 1 / 3)
-    peers: int = 5
-    margin: float = 0.015
+    rungs: tuple[float, ...] = (1 / 12, 1 / 6, 1 / 4, 1 / 3, 1 / 2)
+    optimism: tuple[float, ...] = (0.9, 0.8, 0.8, 0.75, 0.7)
+    peers: int = 3
     floor: float = 0.5
 
 
-def kept(losses: NDArray[np.float64], costs: NDArray[np.float64], rule: Rule) -> NDArray[np.bool_]:
-    """Which of n trainings go on, by their losses (n,) at one rung, 1 - Dice, and their costs (n, m).
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Trainings that came to their end: scores (n,) at the rung and at the end, costs (n, m)."""
 
-    A training goes on if no other one that costs no more in anything is better by more than the margin, and if it is
-    above the floor. Fewer than `rule.peers` are not judged.
+    then: Array
+    final: Array
+    costs: Array
+
+
+def kept(scores: Array, costs: Array, finished: Finished, optimism: float, rule: Rule) -> NDArray[np.bool_]:
+    """Which of k trainings go on, by their scores (k,) at one rung, greater is better, and their costs (k, m).
+
+    A training's final score is foretold: its score here, and the gain that a quantile `optimism` of the finished ones
+    made from here. It goes on if no finished network that costs no more in anything reached that: if it may come to
+    stand on the front. And if it is foretold to be above the floor.
     """
-    if len(losses) < rule.peers:
-        return np.ones(len(losses), dtype=np.bool_)
-    cheaper = (costs[None, :, :] <= costs[:, None, :]).all(axis=2)
-    best = np.where(cheaper, losses[None, :], np.inf).min(axis=1)
-    floor = 1 - rule.floor * (1 - losses.min())
-    return np.asarray((losses <= best + rule.margin) & (losses <= floor))
+    if len(finished.final) < rule.peers:
+        return np.ones(len(scores), dtype=np.bool_)
+    foretold = scores + np.quantile(finished.final - finished.then, optimism)
+    no_dearer = (finished.costs[None, :, :] <= costs[:, None, :]).all(axis=2)
+    best = np.where(no_dearer, finished.final[None, :], -np.inf).max(axis=1)
+    return np.asarray((foretold > best) & (foretold >= rule.floor * finished.final.max()))
 
 
-def rungs(recipe: Recipe, rule: Rule) -> tuple[int, ...]:
-    """The steps at which a training is judged: the first evaluation after each share of the steps, never the last."""
+def rungs(recipe: Recipe, rule: Rule) -> dict[int, float]:
+    """The steps at which a training is judged, with the optimism there: evaluations, never the last."""
     evaluations = [round(recipe.steps * part / recipe.evaluations) for part in range(1, recipe.evaluations)]
-    chosen = (next((step for step in evaluations if step >= share * recipe.steps), None) for share in rule.rungs)
-    return tuple(dict.fromkeys(step for step in chosen if step is not None))
+    first = (next((step for step in evaluations if step >= share * recipe.steps - 0.5), None) for share in rule.rungs)
+    steps = sorted({step for step in first if step is not None})
+    return {step: float(np.interp(step / recipe.steps, rule.rungs, rule.optimism)) for step in steps}
 
 
 class Pruner:
-    """Judges trainings at the rungs against all that came so far, finished, ended or running; nobody waits."""
+    """Judges trainings at the rungs by those that are finished. Nobody waits, and no baseline is ended."""
 
     def __init__(self, space: SearchSpace, rule: Rule = Rule()) -> None:
-        self._rule = rule
-        self._rungs = rungs(space.recipe, rule) if space.search.pruner == "pareto" else ()
         scores = [objective for objective in space.objectives if objective in MAXIMISED]
-        self._score: Objective | None = scores[0] if scores else None
+        self._score: Objective | None = scores[0] if scores and space.search.pruner == "pareto" else None
         self._costs = [objective for objective in space.objectives if objective not in MAXIMISED]
-        self._peers: dict[int, dict[str, tuple[float, ...]]] = {step: {} for step in self._rungs}
+        self._rule = rule
+        self._rungs = rungs(space.recipe, rule)
+        self._finished: dict[str, tuple[dict[int, float], float, list[float]]] = {}
 
     def learn(self, records: Iterable[TrialRecord]) -> None:
-        """Takes in how far others came; a repeated point is no peer of its own."""
-        for record in records:
-            if record.state != "repeat":
-                for step in self._rungs:
-                    self._enter(record, step)
+        """Takes in what was trained to its end, once each."""
+        for record in records if self._score else ():
+            if record.distinct and record.name not in self._finished:
+                scores = {score.step: float(getattr(score, str(self._score))) for score in record.curve}
+                self._finished[record.name] = scores, scores[record.steps], self._costs_of(record)
 
     def keeps(self, record: TrialRecord) -> bool:
-        """Whether a training goes on after its last evaluation. A baseline always does."""
-        if self._score is None or record.steps not in self._rungs:
+        """Whether a training goes on after its last evaluation."""
+        step = record.steps
+        if self._score is None or step not in self._rungs or record.baseline is not None:
             return True
-        self._enter(record, record.steps)
-        peers = self._peers[record.steps]
-        values = np.array(list(peers.values()))
-        position = list(peers).index(record.name)
-        return record.baseline is not None or bool(kept(values[:, 0], values[:, 1:], self._rule)[position])
+        peers = [peer for peer in self._finished.values() if step in peer[0]]
+        finished = Finished(
+            np.array([scores[step] for scores, _, _ in peers]),
+            np.array([final for _, final, _ in peers]),
+            np.array([costs for _, _, costs in peers]).reshape(len(peers), len(self._costs)),
+        )
+        own = np.array([float(getattr(record.final, self._score))])
+        costs = np.array([self._costs_of(record)]).reshape(1, len(self._costs))
+        return bool(kept(own, costs, finished, self._rungs[step], self._rule)[0])
 
-    def _enter(self, record: TrialRecord, step: int) -> None:
-        if record.name in self._peers[step] and record.steps != step:
-            return
-        score = next((score for score in record.curve if score.step == step), None)
-        if score is not None and self._score is not None:
-            costs = (record.objective(name) for name in self._costs)
-            self._peers[step][record.name] = (1 - float(getattr(score, self._score)), *costs)
+    def _costs_of(self, record: TrialRecord) -> list[float]:
+        return [record.objective(name) for name in self._costs]
