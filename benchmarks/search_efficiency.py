@@ -3,8 +3,9 @@
     python benchmarks/search_efficiency.py
 
 Each repeat sees one seed's curve of every network, the same for all methods; the truth is the mean over the seeds.
-Hypervolume: of (1 - Dice, log10 parameters), scaled to the range of the space, reference (1, 1), as a share of the
-best there is. Regret: Dice that the members of the found front lack to the best network that is no larger, mean.
+Hypervolume: of (1 - Dice, log10 parameters), the parameters scaled to the range of the space, reference (1, 1), as a
+share of the best there is; `stretched`: 1 - Dice is scaled to its range too, so that small differences between good
+networks weigh more. Regret: Dice that the members of the found front lack to the best network that is no larger, mean.
 Writes results/search_efficiency.md and .csv.
 """
 
@@ -13,7 +14,7 @@ import csv
 import multiprocessing
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from statistics import mean, median
@@ -57,20 +58,31 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    lines, rows = ["# Steps that a search needs", "", description(), "", *(__doc__ or "").splitlines()[4:8]], []
+    lines, rows = ["# Steps that a search needs", "", description(), "", *(__doc__ or "").splitlines()[4:9]], []
     with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
         for name in arguments.sets:
             tasks = [(name, method, seed) for seed in range(arguments.repeats) for method in METHODS]
-            found: dict[str, list[Measured]] = {method: [] for method in METHODS}
-            for (_, method, seed), measured in zip(tasks, pool.imap(measure, tasks, chunksize=4), strict=True):
-                found[method].append(measured)
-                rows.append((name, method, seed, *measured.reached, measured.steps, measured.final, measured.regret))
-            lines += report(name, load_table(name), found)
+            table = load_table(name)
+            found: dict[bool, dict[str, list[Measured]]] = {False: {}, True: {}}
+            for (_, method, seed), both in zip(tasks, pool.imap(measure, tasks, chunksize=4), strict=True):
+                for stretched, m in zip((False, True), both, strict=True):
+                    found[stretched].setdefault(method, []).append(m)
+                    rows.append((name, method, seed, int(stretched), *m.reached, m.steps, m.final, m.regret))
+            lines += [line for stretched in found for line in report(name, table, stretched, found[stretched])]
     (RESULTS / "search_efficiency.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     with (RESULTS / "search_efficiency.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
-            ("set", "method", "seed", *(f"steps_to_{share}" for share in SHARES), "steps", "final", "regret")
+            (
+                "set",
+                "method",
+                "seed",
+                "stretched",
+                *(f"steps_to_{share}" for share in SHARES),
+                "steps",
+                "final",
+                "regret",
+            )
         )
         writer.writerows(rows)
     print("\n".join(lines))
@@ -81,15 +93,17 @@ def table_of(name: str) -> Table:
     return load_table(name)
 
 
-def measure(task: tuple[str, str, int]) -> Measured:
-    """One method on one set with one seed."""
+def measure(task: tuple[str, str, int]) -> tuple[Measured, Measured]:
+    """One method on one set with one seed, by the hypervolume and by the stretched one."""
     name, method, seed = task
     table = table_of(name)
     if method in RIVALS:
-        return judged(table, RIVALS[method](table, seed, len(table.curves)))
-    sampler, _, pruner = method.partition(", ")
-    with tempfile.TemporaryDirectory() as folder:
-        return judged(table, replay(table, settings(table, SAMPLERS[sampler], pruner, seed), Path(folder)))
+        replayed = RIVALS[method](table, seed, len(table.curves))
+    else:
+        sampler, _, pruner = method.partition(", ")
+        with tempfile.TemporaryDirectory() as folder:
+            replayed = replay(table, settings(table, SAMPLERS[sampler], pruner, seed), Path(folder))
+    return judged(table, replayed), judged(replace(table, stretched=True), replayed)
 
 
 def settings(table: Table, sampler: Sampler, pruner: Pruner, seed: int) -> SearchSettings:
@@ -113,12 +127,13 @@ def judged(table: Table, replayed: Replay) -> Measured:
     )
 
 
-def report(name: str, table: Table, found: Mapping[str, Sequence[Measured]]) -> list[str]:
+def report(name: str, table: Table, stretched: bool, found: Mapping[str, Sequence[Measured]]) -> list[str]:
     """A table of one image set, as Markdown."""
     repeats = len(next(iter(found.values())))
     lines = [
         "",
-        f"## {name}: {len(table.curves)} networks, {len(next(iter(table.curves.values())))} seeds, {repeats} repeats",
+        f"## {name}: {len(table.curves)} networks, {len(next(iter(table.curves.values())))} seeds, {repeats} repeats"
+        + ", stretched" * stretched,
         "",
         f"Steps in full trainings (of {table.space.recipe.steps} steps), medians; in brackets the share of what the",
         "same sampler needs without pruning (median of the pairs). `-`: most repeats never came there.",
