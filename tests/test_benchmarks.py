@@ -1,0 +1,127 @@
+"""The arithmetic of the benchmarks on tables made by hand."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unetsearch.search.candidate import Candidate
+from unetsearch.space.recipe import Recipe
+from unetsearch.space.settings import SearchSettings
+from unetsearch.space.space import SearchSpace
+from unetsearch.space.values import Choice, Option, fixed
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    """The scripts' folder, to import from; it is no part of what is installed."""
+    if not FOLDER.is_dir():
+        pytest.skip("the benchmarks are not here: a checkout has them")
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield
+    for name in ("replay", "recording", "rivals", "search_efficiency", "machine", "early_scores"):
+        sys.modules.pop(name, None)
+
+
+SPACE = SearchSpace(
+    name="three",
+    architecture={"depth": Choice((Option(1), Option(2), Option(3))), "width": fixed(4)},
+    recipe=Recipe(steps=120, evaluations=12),
+)
+
+# final Dice of two seeds by depth: true .6, .8 and .7
+FINALS = {1: (0.5, 0.7), 2: (0.8, 0.8), 3: (0.9, 0.5)}
+
+
+@pytest.fixture
+def table(benchmarks):
+    from replay import Table
+
+    curves, params = {}, {}
+    for point in SPACE.enumerate():
+        candidate = Candidate.at(point)
+        depth = candidate.architecture.depth
+        curves[candidate.graph.hash] = np.array([np.linspace(0.1, final, 12) for final in FINALS[depth]])
+        params[candidate.graph.hash] = 10**depth  # sizes 0, .5 and 1 of the range
+    return Table(SPACE, curves, params)
+
+
+@pytest.fixture
+def names(table):
+    """The hashes by depth."""
+    return dict(zip((1, 2, 3), sorted(table.params, key=table.params.get), strict=True))
+
+
+def test_the_truth_is_the_mean_over_seeds(table, names):
+    assert table.dice == pytest.approx({names[1]: 0.6, names[2]: 0.8, names[3]: 0.7})
+    assert {name: table.losses[name] for name in names.values()} == {
+        names[1]: (pytest.approx(0.4), 0.0),
+        names[2]: (pytest.approx(0.2), 0.5),
+        names[3]: (pytest.approx(0.3), 1.0),
+    }
+    assert table.front == {names[1], names[2]}
+
+
+def test_hypervolume_and_regret(table, names):
+    whole = 0.6 * 0.5 + 0.8 * 0.5
+    assert table.volume([names[1], names[2]]) == 1
+    assert table.volume([names[1]]) == pytest.approx(0.6 / whole)
+    assert table.volume([names[2], names[3]]) == pytest.approx(0.8 * 0.5 / whole)
+    assert table.volume([]) == 0
+    assert [round(table.regret(names[depth]), 6) for depth in (1, 2, 3)] == [0, 0, 0.1]
+
+
+def test_stretched_losses_have_the_range_of_the_space(table, names):
+    from dataclasses import replace
+
+    stretched = replace(table, stretched=True)
+    assert [stretched.losses[names[depth]][0] for depth in (1, 2, 3)] == pytest.approx([1, 0, 0.5])
+    assert stretched.volume([names[2]]) == pytest.approx(1), "the worst Dice adds nothing then"
+
+
+def test_a_replay_pays_for_every_step_and_finds_the_front_that_it_sees(table, names, tmp_path):
+    from replay import replay
+    from search_efficiency import judged
+
+    search = SearchSettings(trials=3, sampler="enumerate", pruner="none", seed=1)
+    seen = {depth: float(table.seen(1)[names[depth]][-1]) for depth in (1, 2, 3)}
+    replayed = replay(table, search, tmp_path)
+    assert replayed.steps == 3 * 120
+    assert [found.steps for found in replayed.found] == [0, 120, 240, 360]
+    assert replayed.pruned == frozenset()
+    believed = {names[depth] for depth in (1, 2, 3) if all(seen[depth] > seen[other] for other in range(1, depth))}
+    assert replayed.found[-1].front == believed
+    measured = judged(table, replayed)
+    assert measured.final == pytest.approx(table.volume(believed))
+    first = next(found.steps for found in replayed.found if table.volume(found.front) >= 0.9)
+    assert measured.reached[0] == first
+    assert measured.regret == pytest.approx(np.mean([table.regret(name) for name in believed]))
+
+
+def test_a_pruned_training_is_paid_for_up_to_where_it_was_ended(benchmarks, tmp_path):
+    from replay import Table, replay
+
+    space = SearchSpace(
+        name="many",
+        architecture={
+            "depth": Choice((Option(1), Option(2))),
+            "width": Choice(tuple(Option(4 * n) for n in range(1, 9))),
+        },
+        recipe=SPACE.recipe,
+    )
+    curves, params = {}, {}
+    for point in space.enumerate():
+        candidate = Candidate.at(point)
+        final = 0.9 - 0.02 * candidate.architecture.channels[0] / 4  # the smallest one is the best
+        curves[candidate.graph.hash] = np.linspace(0.1, final, 12)[None]
+        params[candidate.graph.hash] = candidate.cost.params
+    table = Table(space, curves, params)
+    replayed = replay(table, SearchSettings(trials=16, sampler="enumerate", seed=0), tmp_path)
+    assert len(replayed.trained) == 16
+    assert replayed.pruned
+    ended = len(replayed.pruned)
+    assert 120 * (16 - ended) + 10 * ended <= replayed.steps <= 120 * (16 - ended) + 60 * ended
+    assert min(params, key=params.get) not in replayed.pruned
