@@ -6,13 +6,13 @@ Reads the learning curves of tables/, and writes results/early_scores.md. Networ
 seeds under every schedule that is compared.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from recording import SETS, TABLES, read_rows
+from recording import SCHEDULES, SETS, TABLES, read_rows
 from scipy.stats import spearmanr
 
 RESULT = Path(__file__).parent / "results" / "early_scores.md"
@@ -29,18 +29,18 @@ Curves = NDArray[np.float64]
 def main() -> None:
     lines = ["# What an early score tells", "", *(__doc__ or "").splitlines()[4:6], ""]
     for name in SETS:
-        lines += report(name)
+        lines += report(f"{name}, the default schedule", read_curves(name, ("flat",)))
+        lines += report(f"{name}, all schedules", read_curves(name, tuple(SCHEDULES)))
     RESULT.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 
-def report(name: str) -> Iterator[str]:
-    """A table of one image set, as Markdown."""
-    recorded = read_curves(name)
-    if not recorded:
+def report(title: str, recorded: Mapping[tuple[str, str], Curves]) -> Iterator[str]:
+    """A table, as Markdown; none where two seeds cannot be compared."""
+    networks, seeds = next(iter(recorded.values())).shape[:2] if recorded else (0, 0)
+    if seeds < 2:
         return
-    networks, seeds = next(iter(recorded.values())).shape[:2]
-    yield f"## {name}: {networks} networks, {seeds} seeds"
+    yield f"## {title}: {networks} networks, {seeds} seeds"
     yield ""
     yield "Rank correlation (Spearman) of the score after n twelfths of the steps with the final score of another seed;"
     yield "`ceiling`: of the final score with that of another seed; `share`: that after a third, of the ceiling, with"
@@ -58,11 +58,12 @@ def report(name: str) -> Iterator[str]:
     yield ""
 
 
-def read_curves(name: str) -> Mapping[tuple[str, str], Curves]:
-    """The curves by schedule and score, of the networks and seeds that every schedule of the table has."""
+def read_curves(name: str, schedules: Sequence[str]) -> Mapping[tuple[str, str], Curves]:
+    """The curves by schedule and score, of the networks and seeds that each of the schedules recorded has."""
     rows: dict[tuple[str, str], dict[tuple[tuple[str, ...], int], tuple[float, ...]]] = {}
     for row in read_rows(TABLES / f"{name}.csv"):
-        rows.setdefault((row.run.schedule, row.score), {})[row.run.network, row.run.seed] = row.dice
+        if row.run.schedule in schedules:
+            rows.setdefault((row.run.schedule, row.score), {})[row.run.network, row.run.seed] = row.dice
     if not rows:
         return {}
     seeds = sorted(set.intersection(*({seed for _, seed in runs} for runs in rows.values())))
