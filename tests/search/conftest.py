@@ -63,6 +63,18 @@ def endless(space) -> SearchSpace:
     return replace(space, training={"learning_rate": Range(1e-3, 1e-2, log=True)})
 
 
+@pytest.fixture
+def job(space, data, tmp_path):
+    point = space.sample(0)
+    return Job(
+        architecture=point.architecture,
+        recipe=point.recipe,
+        seed=0,
+        folder=str(tmp_path / "models" / "0"),
+        preview=windows(data),
+    )
+
+
 @dataclass
 class Clock:
     """A time that passes only where it is told to."""

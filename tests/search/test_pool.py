@@ -10,9 +10,8 @@ from time import monotonic
 import pytest
 
 from unetsearch.errors import WorkFailedError
-from unetsearch.search.messages import Done, Failed, Job, Measured, Setup, Stepped, Stopped
+from unetsearch.search.messages import Done, Failed, Measured, Setup, Stepped, Stopped
 from unetsearch.search.pool import Pool, _duration
-from unetsearch.search.preview import windows
 from unetsearch.training.score import Score
 
 PATIENCE = 90
@@ -35,18 +34,6 @@ def nothing_left(request):
         for slot in pool.busy:
             pool.stop(slot)
         wait_for_idle(pool, 2)
-
-
-@pytest.fixture
-def job(space, data, tmp_path):
-    point = space.sample(0)
-    return Job(
-        architecture=point.architecture,
-        recipe=point.recipe,
-        seed=0,
-        folder=str(tmp_path / "models" / "0"),
-        preview=windows(data),
-    )
 
 
 def longer(job, steps=10**6):

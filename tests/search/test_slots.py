@@ -22,7 +22,6 @@ from unetsearch.search.messages import (
     Go,
     Held,
     Hold,
-    Job,
     Measure,
     Measured,
     Ready,
@@ -72,18 +71,6 @@ def trainer(data):
     trainer = Trainer(Setup(data, "cpu", 1, checkpoint_every=0.0))
     yield trainer
     trainer.process.kill()
-
-
-@pytest.fixture
-def job(space, data, tmp_path):
-    point = space.sample(0)
-    return Job(
-        architecture=point.architecture,
-        recipe=point.recipe,
-        seed=0,
-        folder=str(tmp_path / "models" / "0"),
-        preview=windows(data),
-    )
 
 
 def longer(job, steps=10**6):

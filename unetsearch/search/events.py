@@ -13,7 +13,7 @@ class Progress:
 
     `trials`: trained, of those wanted (`of_trials`), among them `pruned` and `failed` ones. `running`: of this
     process. `seconds`: in which something was trained, of those allowed (None: no limit). `steps`: optimizer steps
-    done; `saved`: those that pruning left out. `front`: networks on it; `hypervolume` as in the report.
+    done; `saved`: those that pruning left out.
     """
 
     trials: int

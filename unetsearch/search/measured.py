@@ -16,11 +16,13 @@ class Measurements:
         self.wanted = bool(MEASURED & set(space.objectives))
         self._pool = pool
         self._known: dict[str, Measured] = {}
+        self._learnt: set[str] = set()
 
     def learn(self, records: list[TrialRecord]) -> None:
         """Takes over what was measured before, or by other machines."""
         for record in records if self.wanted else ():
-            if record.latency is not None and record.memory is not None:
+            if record.name not in self._learnt and record.latency is not None and record.memory is not None:
+                self._learnt.add(record.name)
                 hash_ = build_graph(record.architecture).hash
                 self._known.setdefault(hash_, Measured(record.latency, record.memory))
 

@@ -107,7 +107,7 @@ class Search:
 
     def _fill(self) -> Iterator[Event]:
         """Gives every idle slot a training, while there is any."""
-        if self.studies.shared:
+        if self.studies.shared and self.pool.idle:
             before = len(self.records)
             self._look_around()
             if len(self.records) > before:
@@ -169,6 +169,8 @@ class Search:
             case Score():
                 running.record = replace(running.record, curve=(*running.record.curve, answer))
                 yield Scored(running.record.name, answer)
+                if self.studies.shared:
+                    self._look_around()
                 if not self._pruner.keeps(running.record):
                     self.pool.stop(slot)
             case SteppedTo():

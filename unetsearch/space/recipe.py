@@ -12,8 +12,8 @@ class Recipe:
 
     `batch_size` crops of `crop` x `crop` pixels a step. The learning rate rises over the first `warmup` of the
     steps, is flat, and falls linearly to zero over the last `decay`. Scores are those of a moving average of the
-    weights, which reaches back over the share `reach` of the steps so far: an early score then ranks networks about
-    as well as seed noise lets anything rank them. `averaging`: an exponential average with this decay a step instead.
+    weights, which reaches back over the share `reach` of the steps so far: an early score then tells more of the final
+    one (`benchmarks/early_scores.py`). `averaging`: an exponential average with this decay a step instead.
     """
 
     steps: int = 600
