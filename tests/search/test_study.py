@@ -4,11 +4,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from unetsearch.errors import WorkFailedError
-from unetsearch.graph.build import build_graph
-from unetsearch.search.events import Ended, Finished, Noted, Scored, Started
+from unetsearch.search.events import Ended, Finished, Scored, Started
 from unetsearch.search.folder import create_folder
-from unetsearch.search.messages import Failed
 from unetsearch.space.settings import Baseline, LimitSettings, SearchSettings
 from unetsearch.space.values import Choice, Option
 
@@ -48,14 +45,6 @@ def test_time_is_a_total_too(runner, endless, fake_pool, clock):
     pool = fake_pool()
     runner.run(timed, pool)
     assert pool.jobs == []
-
-
-def test_time_in_which_two_slots_train_counts_once(runner, endless, fake_pool, clock):
-    timed = replace(endless, search=SearchSettings(trials=100, time=35))
-    _, records = runner.run(timed, fake_pool(clock=clock, size=2))
-    spans = [(record.finished - record.seconds, record.finished) for record in records]
-    assert 35 <= max(end for _, end in spans) - min(start for start, _ in spans) <= 41
-    assert sum(record.seconds for record in records) > 60
 
 
 def test_a_small_space_is_enumerated_and_ends(runner, space, fake_pool):
@@ -170,18 +159,6 @@ def test_a_baseline_that_failed_is_tried_again(runner, space, fake_pool, diverge
     assert [record.state for record in records if record.baseline] == ["failed", "complete"]
 
 
-def test_trainers_that_cannot_start_end_the_run_before_a_trial_is_asked_for(runner, endless, fake_pool):
-    class Broken(fake_pool):
-        def next(self, timeout):
-            raise WorkFailedError("cannot start training")
-
-    with pytest.raises(WorkFailedError):
-        runner.run(endless, Broken(size=0))
-    assert runner.open(endless).search.trials == []
-    _, records = runner.run(endless)
-    assert states(records) == ["complete"] * 5
-
-
 def test_a_list_is_walked_to_its_end_whatever_is_over_its_limits(runner, space, fake_pool):
     wide = Choice(tuple(Option(4 * width) for width in range(30, 0, -1)))
     large = replace(
@@ -195,87 +172,6 @@ def test_a_list_is_walked_to_its_end_whatever_is_over_its_limits(runner, space, 
     assert len(records) > 100
     assert {job.architecture.channels for job in pool.jobs} == {(4, 8)}
     assert events[-1] == Ended("every point of the space within the limits is trained")
-
-
-def test_out_of_memory_is_infeasible_so_that_the_sampler_learns_it(runner, endless, fake_pool):
-    memory = Failed("out of memory", cause="memory")
-    pool = fake_pool(fail={1: memory, 2: memory})
-    _, records = runner.run(endless, pool)
-    assert states(records)[0] == "infeasible"
-    assert [job.parts for job in pool.jobs[:3]] == [1, 2, 1], "it is tried once more with smaller parts"
-    trial = runner.open(endless).search.trials[0]
-    assert trial.values == [0.0, records[0].params]
-    assert trial.constraints["memory"] == 1
-
-
-def test_a_lack_of_memory_is_met_with_smaller_parts(runner, endless, fake_pool):
-    pool = fake_pool(fail={1: Failed("out of memory", cause="memory")})
-    events, records = runner.run(endless, pool)
-    assert states(records) == ["complete"] * 5
-    assert [record.parts for record in records] == [2, 1, 1, 1, 1]
-    assert [len(record.curve) for record in records] == [2] * 5, "the curve of the first try is left out"
-    assert Noted("#0: out of memory; once more, with each batch in two parts") in events
-
-
-def test_a_model_that_cannot_be_written_ends_the_run_and_loses_no_trial(runner, endless, fake_pool):
-    pool = fake_pool(fail={2: Failed("the disk is full", cause="storage")})
-    with pytest.raises(WorkFailedError, match="#1 cannot be written: the disk is full"):
-        runner.run(endless, pool)
-    events, records = runner.run(endless)
-    assert (events[0].finished, events[0].interrupted) == (1, 1)
-    assert states(records) == ["complete"] * 5
-
-
-def test_no_slot_idles_while_there_is_work(runner, endless, fake_pool):
-    pool = fake_pool(size=3)
-    _, records = runner.run(endless, pool, trials=7)
-    assert len(pool.jobs) == 7, "a total counts what runs"
-    assert pool.most == 3
-    assert {record.slot for record in records} == {"0", "1", "2"}
-
-
-def test_slots_train_no_network_twice(runner, space, fake_pool):
-    for sampler in ("tpe", "random", "enumerate"):
-        own = replace(runner, folder=create_folder(runner.folder.path / sampler))
-        pool = fake_pool(size=4)
-        _, records = own.run(replace(space, search=SearchSettings(trials=100, sampler=sampler)), pool)
-        assert len(pool.jobs) == 9
-        assert len({record.hash for record in records if record.distinct}) == 9
-
-
-def test_latency_and_memory_are_measured_once_an_architecture_while_nothing_runs(runner, endless, fake_pool):
-    pool = fake_pool(size=2)
-    measured = replace(endless, objectives=("dice", "latency", "memory"))
-    _, records = runner.run(measured, pool, trials=12)
-    assert all(record.latency == 0.01 * record.architecture.depth for record in records)
-    graphs = {build_graph(record.architecture).hash for record in records}
-    assert len(pool.measured) == len(set(pool.measured)) == len(graphs) < 12
-    trial = runner.open(measured).search.trials[0]
-    assert trial.values == [records[0].final.dice, records[0].latency, records[0].memory]
-    again = fake_pool()
-    runner.run(measured, again, trials=30)
-    assert not set(again.measured) & set(pool.measured), "what is known is not measured again"
-
-
-def test_a_pruned_training_is_ended_and_told(runner, endless, fake_pool):
-    """Deep networks score worst here, and cost most."""
-
-    class Falling(fake_pool):
-        def scores(self, job):
-            return [0.9 - 0.2 * job.architecture.depth + 0.001 * step for step in range(12)]
-
-    long = replace(endless, recipe=replace(endless.recipe, steps=120, evaluations=12))
-    pruning = replace(runner, pruner="pareto")
-    _, records = pruning.run(long, Falling(size=2), trials=20)
-    pruned = [record for record in records if record.state == "pruned"]
-    assert pruned
-    assert {record.steps for record in pruned} <= {10, 20, 30, 40, 60}, "at rungs only"
-    assert any(record.state == "complete" for record in records)
-    states = {trial.number: trial.state for trial in runner.open(long).search.trials}
-    assert all(states[record.number] == optuna.trial.TrialState.PRUNED for record in pruned)
-    none = replace(long, name="none", search=SearchSettings(trials=20))
-    _, records = runner.run(none, Falling())
-    assert {record.state for record in records} == {"complete"}
 
 
 def test_an_interruption_loses_the_running_trial_only(runner, endless, fake_pool):
