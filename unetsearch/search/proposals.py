@@ -60,7 +60,8 @@ class Proposals:
         known = _Known.of(records, running)
         self.exhausted = None
         for trial in self._asked(known):
-            point = self.space.draw(_trial_pick(trial))
+            pick = _trial_pick(trial)  # drawn again after an outage, a trial gives what it gave before
+            point = self.studies.patient(lambda pick=pick: self.space.draw(pick))  # type: ignore[misc]
             proposal = Proposal(trial, point, Candidate.at(point))
             if outcome := self._settled(proposal, known):
                 yield outcome
