@@ -29,7 +29,7 @@ SCHEDULES: Mapping[str, Mapping[str, float]] = {
 FIXED: Mapping[str, float] = {"weights": 0.0, "ema-0.9": 0.9}
 """Exponential moving averages of the weights whose scores are recorded, by their decay a step (0: no average)."""
 
-SHARES: Mapping[str, float] = {"share-0.1": 0.1, "share-0.2": 0.2}
+SHARES: Mapping[str, float] = {"share-0.1": 0.1, "share-0.2": 0.2, "share-0.4": 0.4, "share-0.8": 0.8}
 """The same, of averages that reach back over this share of the steps so far: the decay at step n is s*n / (1 + s*n)."""
 
 QUARTER = "share-0.1, a quarter of the images"

@@ -117,6 +117,7 @@ class TablePool:
     steps: int = 0
     _trainings: dict[int, Iterator[Score | Done]] = field(default_factory=dict)
     _turns: deque[int] = field(default_factory=deque)
+    _reached: dict[str, int] = field(default_factory=dict)
 
     @property
     def idle(self) -> tuple[int, ...]:
@@ -126,7 +127,7 @@ class TablePool:
         self._trainings[slot] = self._train(job)
         self._turns.append(slot)
 
-    def stop(self, slot: int) -> None:
+    def stop(self, slot: int, *, save: bool = False) -> None:
         self._trainings[slot] = iter([Stopped()])
 
     def next(self, timeout: float) -> tuple[int, Score | Done | Stopped] | None:
@@ -148,7 +149,9 @@ class TablePool:
         curve = self.curves[build_graph(job.architecture).hash]
         for part, dice in enumerate(curve.tolist(), start=1):
             step, before = (round(job.recipe.steps * number / len(curve)) for number in (part, part - 1))
-            self.steps += step - before
+            if step > self._reached.get(job.checkpoint, 0):  # what was trained before a pause comes again for nothing
+                self.steps += step - before
+                self._reached[job.checkpoint] = step
             iou = dice / (2 - dice)
             yield Score(
                 step=step, loss=0.0, dice=dice, iou=iou, dice_by_class=(dice,), iou_by_class=(iou,), seconds=0.0

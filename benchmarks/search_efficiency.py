@@ -31,7 +31,13 @@ RESULTS = Path(__file__).parent / "results"
 
 SHARES = (0.9, 0.95, 0.99)
 
-SAMPLERS: Mapping[str, Sampler] = {"exhaustive": "enumerate", "random": "random", "TPE": "tpe", "NSGA-II": "nsga2"}
+SAMPLERS: Mapping[str, Sampler] = {
+    "exhaustive": "enumerate",
+    "random": "random",
+    "TPE": "tpe",
+    "NSGA-II": "nsga2",
+    "auto": "auto",
+}
 RIVALS: Mapping[str, Callable[[Table, int, int], Replay]] = {
     "Optuna, plain loop": plain_loop,
     "Hyperband on Dice": hyperband,

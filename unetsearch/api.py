@@ -186,7 +186,7 @@ def _report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, Any], r
         objectives=space.objectives,
         settings_yaml=folder.settings.read_text(encoding="utf-8"),
         previews=tuple(load_previews(folder, shown)),
-        seconds=progress_of(space, records, ()).seconds,
+        seconds=progress_of(space, records).seconds,
         versions=facts["versions"],
     )
     try:

@@ -15,7 +15,7 @@ from rich.text import Text
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.report.views import hypervolume
 from unetsearch.report.words import amount, duration, mebibytes, milliseconds, remark, topology
-from unetsearch.search.events import Continued, Ended, Event, Finished, Joined, Noted, Scored, Started, Stepped
+from unetsearch.search.events import Continued, Ended, Event, Finished, Joined, Noted, Rested, Scored, Started, Stepped
 from unetsearch.search.events import Progress as StudyProgress
 from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.space.settings import MEASURED, Objective
@@ -120,6 +120,9 @@ class Display:
                 score = f"Dice {event.score.dice:.4f}"
                 self._move(event.name, completed=event.score.step, score=score)
                 self._line(f"{event.name:>6}    step {event.score.step}: {score}")
+            case Rested():
+                self._end(event.name)
+                self._line(f"{event.name:>6}    pauses at step {event.score.step}")
             case Noted():
                 self._say(event.text)
             case Finished():
@@ -206,6 +209,8 @@ class Display:
         parts = [_trials(progress)]
         if self._bars:
             parts.append(f"{len(self._bars)} running")
+        if progress.paused:
+            parts.append(f"{progress.paused} paused")
         if progress.saved:
             parts.append(f"{progress.saved / (progress.steps + progress.saved):.0%} of the steps saved")
         if self._front:

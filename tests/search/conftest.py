@@ -120,7 +120,7 @@ class FakePool:
         self._turns.append(slot)
         self.most = max(self.most, len(self._turns))
 
-    def stop(self, slot):
+    def stop(self, slot, *, save=False):
         self._trainings[slot] = iter([Stopped()])
 
     def measure(self, slot, architecture):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unetsearch.search.candidate import Candidate
-from unetsearch.search.pruner import Finished, Pruner, Rule, kept, rungs
+from unetsearch.search.pruner import Finished, Pruner, Rule, foretold, gains, kept, rungs
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import SearchSettings
 from unetsearch.space.space import SearchSpace
@@ -77,11 +77,34 @@ def test_the_order_changes_nothing():
         assert judged(scores, costs, finished) == list(expected.values())
 
 
+def test_what_a_network_adds_to_the_front():
+    """Costs 10 to 1000 are 0, .5 and 1 of their range; what is as dear as the dearest adds next to nothing."""
+    final, costs = np.array([0.6, 0.8]), np.array([[100.0], [1000.0]])
+    added = gains(np.array([0.6, 0.7, 0.9, 0.5]), np.array([[10.0], [100.0], [1000.0], [1000.0]]), final, costs)
+    assert added == pytest.approx([0.5 * 0.6, 0.5 * 0.1, 0.0, 0.0], abs=2e-3)
+    assert added[2] > 0 == added[3]
+
+
+def test_before_anything_is_finished_the_smaller_of_equals_adds_more():
+    none, nothing = np.zeros(0), np.zeros((0, 1))
+    assert foretold(np.array([0.4]), Finished(none, none, nothing), 0.5).tolist() == [0.4]
+    added = gains(np.array([0.6, 0.6, 0.1]), np.array([[10.0], [100.0], [10.0]]), none, nothing)
+    assert added[0] > added[2] > added[1]
+
+
+def test_gains_without_costs_and_with_several():
+    final = np.array([0.6, 0.8])
+    assert gains(np.array([0.7, 0.9]), np.zeros((2, 0)), final, np.zeros((2, 0))) == pytest.approx([0.0, 0.1])
+    costs = np.array([[10.0, 1.0], [10.0, 10.0]])
+    added = gains(np.array([0.7, 0.7]), np.array([[1.0, 10.0], [10.0, 10.0]]), final, costs)
+    assert added[0] > added[1] == 0.0, "one is the cheapest in its first cost, the other beaten"
+
+
 @pytest.mark.parametrize(
     ("steps", "evaluations", "expected"),
     [
-        (240, 12, [20, 40, 60, 80, 120]),
-        (600, 12, [50, 100, 150, 200, 300]),
+        (240, 12, [40, 60, 80, 120]),
+        (600, 12, [100, 150, 200, 300]),
         (150, 5, [30, 60, 90]),
         (100, 2, [50]),
         (100, 1, []),
@@ -93,8 +116,8 @@ def test_rungs_are_evaluations_and_never_the_last(steps, evaluations, expected):
 
 def test_less_is_granted_the_later_it_is():
     granted = list(rungs(Recipe(steps=240, evaluations=12), Rule()).values())
-    assert granted == pytest.approx([0.9, 0.8, 0.8, 0.75, 0.7])
-    assert rungs(Recipe(steps=100, evaluations=10), Rule())[20] == pytest.approx(0.8)
+    assert granted == pytest.approx([0.95, 0.9, 0.9, 0.8])
+    assert rungs(Recipe(steps=100, evaluations=10), Rule())[20] == pytest.approx(0.93)
 
 
 SPACE = SearchSpace(name="x", recipe=Recipe(steps=120, evaluations=12))
@@ -111,6 +134,7 @@ def trial(number, dices, **changes):
 
 
 def taught(space=SPACE):
+    """Three are finished, which gained .58 from the first rung, and .42 from the middle, to their .8."""
     pruner = Pruner(space)
     pruner.learn(trial(number, np.linspace(0.1, 0.8, 12)) for number in range(3))
     return pruner
@@ -118,19 +142,21 @@ def taught(space=SPACE):
 
 def test_a_search_judges_at_rungs_only():
     pruner = taught()
-    assert not pruner.keeps(trial(9, [0.05], params=10**9))
-    assert pruner.keeps(trial(9, [0.11], params=10**9))
-    assert pruner.keeps(trial(9, [0.1] * 5, params=10**9)), "five twelfths are no rung"
-    assert not pruner.keeps(trial(9, [0.1] * 6, params=10**9))
-    assert pruner.keeps(trial(9, [0.05], params=1)), "nothing so small is finished"
+    assert pruner.verdict(trial(9, [0.05], params=10**9)) == "on", "a twelfth is no rung"
+    assert pruner.verdict(trial(9, [0.05] * 2, params=10**9)) == "end"
+    assert pruner.verdict(trial(9, [0.2] * 2, params=10**9)) == "pause"
+    assert pruner.verdict(trial(9, [0.05] * 2, params=1)) == "pause", "nothing so small is finished"
+    assert pruner.verdict(trial(9, [0.1] * 3, params=1)) == "on"
+    assert pruner.verdict(trial(9, [0.1] * 5, params=10**9)) == "on", "five twelfths are no rung"
+    assert pruner.verdict(trial(9, [0.1] * 6, params=10**9)) == "end"
 
 
 def test_no_baseline_is_ended_and_nobody_without_a_pruner_or_a_score():
-    bad = trial(9, [0.01], params=10**9)
-    assert not taught().keeps(bad)
-    assert taught().keeps(replace(bad, baseline="unet"))
-    assert taught(replace(SPACE, search=SearchSettings(pruner="none"))).keeps(bad)
-    assert taught(replace(SPACE, objectives=("params", "macs"))).keeps(bad)
+    bad = trial(9, [0.01] * 2, params=10**9)
+    assert taught().verdict(bad) == "end"
+    assert taught().verdict(replace(bad, baseline="unet")) == "on"
+    assert taught(replace(SPACE, search=SearchSettings(pruner="none"))).verdict(bad) == "on"
+    assert taught(replace(SPACE, objectives=("params", "macs"))).verdict(bad) == "on"
 
 
 def test_pruned_and_repeated_trials_are_no_peers():
@@ -140,4 +166,22 @@ def test_pruned_and_repeated_trials_are_no_peers():
     pruner.learn(trial(number, curve, state="repeat", repeat_of="#0") for number in range(3, 6))
     pruner.learn([trial(6, curve), trial(7, curve)])
     pruner.learn([trial(6, curve), trial(7, curve)])
-    assert pruner.keeps(trial(9, [0.01], params=10**9)), "two are finished, three are needed"
+    assert pruner.peers == 2
+    assert pruner.verdict(trial(9, [0.01] * 2, params=10**9)) == "pause", "two are finished, three are needed"
+
+
+def test_the_most_promising_one_is_the_one_that_adds_most_to_the_front():
+    pruner, params = taught(), CANDIDATE.cost.params
+    large, small, bad = (
+        trial(9, [0.1, 0.2], params=params * 2),
+        trial(8, [0.1, 0.2], params=params // 2),
+        trial(7, [0.0, 0.0], params=params // 2),
+    )
+    for order in permutations([large, small, bad]):
+        assert order[pruner.best(order)] is small
+    further = trial(6, [0.1, 0.2, 0.3], params=params // 2)
+    assert pruner.best([small, further]) == 1, "after a quarter of the steps .3 foretells .87, .2 before that .84"
+
+
+def test_a_training_that_is_through_is_kept():
+    assert taught().keeps(trial(9, [0.01] * 12, params=10**9))

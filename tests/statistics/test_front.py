@@ -1,3 +1,4 @@
+from itertools import product
 from time import perf_counter
 
 import numpy as np
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unetsearch.statistics.front import hypervolume_growth, non_dominated
+from unetsearch.statistics.front import hypervolume_gains, hypervolume_growth, non_dominated
 
 populations = st.integers(1, 3).flatmap(
     lambda m: st.integers(0, 12).flatmap(lambda n: arrays(np.float64, (n, m), elements=st.integers(0, 4).map(float)))
@@ -71,3 +72,20 @@ def test_ten_thousand_points_of_three_objectives_take_a_moment_too(noise):
     assert perf_counter() - started < 2
     for index in random.choice(10_000, 50, replace=False):
         assert front[index] == (not ((losses <= losses[index]).all(1) & (losses < losses[index]).any(1)).any())
+
+
+@settings(deadline=None)
+@given(st.integers(1, 4).flatmap(lambda m: st.lists(st.lists(st.integers(0, 4), min_size=m, max_size=m), min_size=2)))
+def test_what_one_adds_to_the_hypervolume_counts_the_cells_that_it_alone_dominates(rows):
+    rows = rows[:8]
+    *front, new = rows
+    cells = list(product(range(5), repeat=len(new)))
+
+    def dominated(row):
+        return {cell for cell in cells if all(a <= c for a, c in zip(row, cell, strict=True))}
+
+    alone = dominated(new).difference(*map(dominated, front))
+    assert hypervolume_gains(np.array([new], float), np.array(front, float), 5.0) == pytest.approx([len(alone)])
+    assert hypervolume_gains(np.array([new], float), np.empty((0, len(new))), 5.0) == pytest.approx(
+        [len(dominated(new))]
+    )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unetsearch.report.words import duration, remark
-from unetsearch.search.records import TrialRecord
+from unetsearch.search.records import Stretch, TrialRecord
 from unetsearch.statistics.intervals import covered
 
 PAUSE = 0.05
@@ -34,26 +34,29 @@ class Timeline:
 
 
 def timeline(records: Sequence[TrialRecord]) -> Timeline:
-    """The trainings whose slot is known. The axis begins with the first of them."""
-    trained = sorted((record for record in records if record.trained and record.slot), key=_start)
-    pauses = _pauses(trained)
+    """The trainings whose slot is known; one that paused has several bars. The axis begins with the first of them."""
+    trained = sorted(
+        ((stretch, record) for record in records for stretch in record.trained_at if stretch.slot),
+        key=lambda pair: pair[0].start,
+    )
+    pauses = _pauses([stretch for stretch, _ in trained])
     ends = [end for _, end in pauses]
     left_out = [0.0]
     for start, end in pauses:
         left_out.append(left_out[-1] + end - start)
-    first = _start(trained[0]) if trained else 0.0
+    first = trained[0][0].start if trained else 0.0
     return Timeline(
-        slots=tuple(sorted({record.slot for record in trained}, key=_machine_and_number)),
+        slots=tuple(sorted({stretch.slot for stretch, _ in trained}, key=_machine_and_number)),
         bars=tuple(
             Bar(
                 name=record.name,
-                slot=record.slot,
+                slot=stretch.slot,
                 outcome=record.state,
-                start=_start(record) - first - left_out[bisect_right(ends, _start(record))],
-                seconds=record.seconds,
+                start=stretch.start - first - left_out[bisect_right(ends, stretch.start)],
+                seconds=stretch.end - stretch.start,
                 words=_words(record),
             )
-            for record in trained
+            for stretch, record in trained
         ),
         pauses=tuple(
             (start - first - before, end - start) for (start, end), before in zip(pauses, left_out, strict=False)
@@ -61,19 +64,15 @@ def timeline(records: Sequence[TrialRecord]) -> Timeline:
     )
 
 
-def _start(record: TrialRecord) -> float:
-    return record.finished - record.seconds
-
-
-def _pauses(trained: Sequence[TrialRecord]) -> list[tuple[float, float]]:
+def _pauses(trained: Sequence[Stretch]) -> list[tuple[float, float]]:
     """From when to when no slot trained anything, for long. `trained`: by rising start."""
-    least = PAUSE * covered((_start(record), record.finished) for record in trained)
+    least = PAUSE * covered((start, end) for _, start, end in trained)
     pauses = []
-    busy_until = _start(trained[0]) if trained else 0.0
-    for record in trained:
-        if _start(record) - busy_until > least:
-            pauses.append((busy_until, _start(record)))
-        busy_until = max(busy_until, record.finished)
+    busy_until = trained[0].start if trained else 0.0
+    for _, start, end in trained:
+        if start - busy_until > least:
+            pauses.append((busy_until, start))
+        busy_until = max(busy_until, end)
     return pauses
 
 

@@ -11,8 +11,8 @@ from unetsearch.training.score import Score
 class Progress:
     """How far the study is.
 
-    `trials`: trained, of those wanted (`of_trials`), among them `pruned` and `failed` ones. `running`: of this
-    process. `seconds`: in which something was trained, of those allowed (None: no limit). `steps`: optimizer steps
+    `trials`: trained, of those wanted (`of_trials`), among them `pruned` and `failed` ones. `running`, `paused`: of
+    this process. `seconds`: in which something was trained, of those allowed (None: no limit). `steps`: optimizer steps
     done; `saved`: those that pruning left out.
     """
 
@@ -23,6 +23,7 @@ class Progress:
     pruned: int = 0
     failed: int = 0
     running: int = 0
+    paused: int = 0
     steps: int = 0
     saved: int = 0
 
@@ -33,10 +34,14 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the study will go on at its pace so far; None before the first trial is trained."""
-        if not self.trials:
+        """How long the study will go on at its pace so far; None before the first trial is trained.
+
+        Paused ones are counted as done: a few of them will go on, most will not.
+        """
+        begun = self.trials + self.paused
+        if not begun:
             return None
-        left = self.seconds / self.trials * (self.of_trials - self.trials)
+        left = self.seconds / begun * (self.of_trials - begun)
         return max(0.0, left if self.of_seconds is None else min(left, self.of_seconds - self.seconds))
 
     @property
@@ -95,6 +100,14 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Rested:
+    """A training pauses after this score; it may go on later, on any slot, and is Started again then."""
+
+    name: str
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something that a person should read: a training that begins again, a wait."""
 
@@ -116,4 +129,4 @@ class Ended:
     reason: str
 
 
-Event = Continued | Joined | Started | Stepped | Scored | Noted | Finished | Ended
+Event = Continued | Joined | Started | Stepped | Scored | Rested | Noted | Finished | Ended

@@ -20,6 +20,12 @@ from unetsearch.space.values import Choice, Range, Scalar
 STARTUP_TRIALS = 10
 """Random points before TPE models anything."""
 
+SIZES = (0.0, 1.0, 0.5, 0.25)
+"""Where `auto` begins: the smallest network, the greatest, two between, by their ranks among SIZED random points. After
+these the front has most of its hypervolume."""
+
+SIZED = 256
+
 MAX_REPEATS = 10
 """So many repeated or infeasible points in a row, and an untrained one is drawn at random instead."""
 
@@ -49,7 +55,7 @@ class Proposals:
         self.space = space
         self.studies = studies
         self.exhausted: str | None = None
-        self._listed = _shuffled(space) if _enumerates(space) else None
+        self._listed = _listed(space) if _enumerates(space) else None
 
     def next(self, records: Sequence[TrialRecord], running: Collection[str]) -> Iterator[Outcome | Proposal]:
         """The outcomes of points that need no training (known, or over a limit), then at most one Proposal.
@@ -87,6 +93,9 @@ class Proposals:
             while self._queue_listed(known):
                 yield ask(self.studies, study)
             return
+        if self.space.search.sampler == "auto" and not self.studies.trials(study):
+            for sized in by_size(self.space, _drawn(self.space)):
+                enqueue(self.studies, sized.values)
         for _ in range(MAX_REPEATS):
             yield ask(self.studies, study)
         if point := self._untrained(known):
@@ -208,11 +217,27 @@ def _enumerates(space: SearchSpace) -> bool:
     )
 
 
-def _shuffled(space: SearchSpace) -> Iterator[Point]:
-    """Every point of a finite space in random order, the same for the same seed."""
+def _listed(space: SearchSpace) -> Iterator[Point]:
+    """Every point of a finite space in random order, the same for the same seed; `auto` begins with some sizes."""
     points = list(space.enumerate())
     Random(space.search.seed).shuffle(points)
+    if space.search.sampler == "auto":
+        yield from by_size(space, points[:SIZED])
     yield from points
+
+
+def _drawn(space: SearchSpace) -> list[Point]:
+    random = Random(f"{space.search.seed} sizes")
+    return [space.sample(random.randrange(2**32)) for _ in range(SIZED)]
+
+
+def by_size(space: SearchSpace, points: Sequence[Point]) -> Iterator[Point]:
+    """Those of the points, within the limits, that stand at SIZES in the order of their parameters."""
+    sized = ((Candidate.at(point), point) for point in points)
+    inside = [(candidate.cost.params, point) for candidate, point in sized if candidate.within(space.limits)]
+    ordered = [point for _, point in sorted(inside, key=lambda pair: pair[0])]
+    for share in SIZES if ordered else ():
+        yield ordered[round(share * (len(ordered) - 1))]
 
 
 def _trial_pick(trial: Trial) -> Pick:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,14 @@ from unetsearch.training.score import Score
 State = Literal["complete", "pruned", "infeasible", "failed", "repeat"]
 
 
+class Stretch(NamedTuple):
+    """A time in which a slot trained: seconds since the epoch."""
+
+    slot: str
+    start: float
+    end: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """One trial, or one baseline (then `baseline` is its name and `number` its place among the baselines).
@@ -25,9 +33,10 @@ class TrialRecord:
     `repeat` (the same network and training as `repeat_of`, which is `#12` or a baseline's name, whose curve it
     has; never trained again). `values`: what was picked, by dotted name. `macs` count one 256x256 image,
     `activation_bytes` likewise. `curve`: every evaluation, the last one final; empty where nothing was trained.
-    `seconds`: wall time of the training. `finished`: seconds since the epoch. `slot`: where it was trained, as
-    `machine/number`. `parts`: in so many parts a batch was trained, for lack of memory. `latency`: seconds of one
-    256x256 image; `memory`: bytes at most in use for it, weights included; None where they are no objectives.
+    `seconds`: wall time of the training, without pauses. `finished`: seconds since the epoch. `slot`: where it was
+    trained (last), as `machine/number`. `stretches`: when it was trained, where it paused. `parts`: in so many parts
+    a batch was trained, for lack of memory. `latency`: seconds of one 256x256 image; `memory`: bytes at most in use
+    for it, weights included; None where they are no objectives.
     """
 
     number: int
@@ -46,6 +55,7 @@ class TrialRecord:
     reason: str | None = None
     repeat_of: str | None = None
     slot: str = ""
+    stretches: tuple[Stretch, ...] = ()
     parts: int = 1
     latency: float | None = None
     memory: int | None = None
@@ -80,6 +90,13 @@ class TrialRecord:
         """The last evaluation. Raises IndexError where nothing was trained."""
         return self.curve[-1]
 
+    @property
+    def trained_at(self) -> tuple[Stretch, ...]:
+        """When it was trained, and by which slot."""
+        if self.stretches or not self.seconds:
+            return self.stretches
+        return (Stretch(self.slot, self.finished - self.seconds, self.finished),)
+
     def objective(self, name: str) -> float:
         """The value of an objective, smaller is better but for dice and iou. An infeasible trial has Dice and IoU 0,
         and where latency or memory were not measured 0 too: its constraint is all that a sampler looks at.
@@ -107,6 +124,7 @@ class TrialRecord:
                 "architecture": Architecture.from_dict(document["architecture"]),
                 "recipe": Recipe(**document["recipe"]),
                 "curve": tuple(Score.from_dict(score) for score in document["curve"]),
+                "stretches": tuple(Stretch(*stretch) for stretch in document.get("stretches", ())),
             }
         )
 

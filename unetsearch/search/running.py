@@ -1,30 +1,55 @@
-"""A training on a slot, and what has to be remembered of it until it is settled."""
+"""A training on a slot, or between two, and what has to be remembered of it until it is settled."""
 
 from dataclasses import dataclass, replace
 from time import time
 from typing import Any
 
 from unetsearch.search.messages import Failed, Job
-from unetsearch.search.records import TrialRecord
+from unetsearch.search.records import Stretch, TrialRecord
 from unetsearch.search.storage import Outcome
 from unetsearch.search.work import Task
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Running:
-    """`record`: what is known so far, with the curve. `started`: seconds since the epoch."""
+    """`record`: what is known so far, with the curve. `started`: seconds since the epoch; None while it waits.
+
+    `pauses`: it is told to make way for others. `resumed`: it did, and was taken up again, to go on to its end.
+    `seen`: the last step whose score is known from before it was begun again; such scores come again.
+    """
 
     task: Task
     record: TrialRecord
     job: Job
-    started: float
+    started: float | None = None
+    pauses: bool = False
+    resumed: bool = False
+    seen: int = 0
+
+    def begin(self, slot: str) -> None:
+        """It is on a slot from now on."""
+        self.seen = self.record.steps
+        self.record = replace(self.record, slot=slot, curve=())
+        self.started = time()
+
+    def rest(self) -> None:
+        """It is on no slot from now on."""
+        self.record = replace(self.record, stretches=self.stretches(time()))
+        self.started = None
+
+    def stretches(self, now: float) -> tuple[Stretch, ...]:
+        """When it was trained so far."""
+        if self.started is None:
+            return self.record.stretches
+        return (*self.record.stretches, Stretch(self.record.slot, self.started, now))
 
     def ended(self, **changes: Any) -> Outcome:
         """What came of it, now: the record with these changes."""
         now = time()
-        return Outcome(
-            self.task.trial, replace(self.record, seconds=now - self.started, finished=now, **changes), self.task.excess
-        )
+        stretches = self.stretches(now)
+        seconds = sum(stretch.end - stretch.start for stretch in stretches)
+        record = replace(self.record, stretches=stretches, seconds=seconds, finished=now, **changes)
+        return Outcome(self.task.trial, record, self.task.excess)
 
     def failed(self, failed: Failed) -> Outcome:
         """The same of a training that failed; where memory was too little, the sampler learns it as a limit."""

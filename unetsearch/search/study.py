@@ -1,6 +1,6 @@
 """The search: one loop that asks for candidates, has them trained on slots, and tells what came of them."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from time import time
 
@@ -16,6 +16,7 @@ from unetsearch.search.events import (
     Joined,
     Noted,
     Progress,
+    Rested,
     Scored,
     Started,
     Stepped,
@@ -24,6 +25,7 @@ from unetsearch.search.folder import StudyFolder
 from unetsearch.search.measured import Measurements
 from unetsearch.search.messages import Done, Failed, Job, Stopped, Window
 from unetsearch.search.messages import Stepped as SteppedTo
+from unetsearch.search.paused import Paused
 from unetsearch.search.pool import Pool
 from unetsearch.search.progress import progress_of
 from unetsearch.search.pruner import Pruner
@@ -70,6 +72,7 @@ class Search:
         self._again: list[Running] = []
         self._work = Work(space, studies)
         self._pruner = Pruner(space)
+        self._paused = Paused(self._pruner)
         self._measurements = Measurements(space, pool)
 
     def run(self) -> Iterator[Event]:
@@ -92,14 +95,16 @@ class Search:
     def close(self) -> None:
         """Ends the trainings that still run, saves how far they are, and puts their trials back."""
         self.pool.close(save_within=SAVE_WITHIN if self._running else 0)
-        for running in self._active:
+        for running in (*self._active, *self._paused.waiting):
             release(self.studies, running.task.trial)
         self._running, self._again = {}, []
 
     @property
     def progress(self) -> Progress:
         """Points over a limit and repeated points cost nothing and count nothing."""
-        return progress_of(self.space, self.records, [(running.started, time()) for running in self._active])
+        now, waiting = time(), self._paused.waiting
+        spans = [stretch[1:] for running in (*self._active, *waiting) for stretch in running.stretches(now)]
+        return progress_of(self.space, self.records, spans, running=len(self._active), paused=len(waiting))
 
     @property
     def _active(self) -> tuple[Running, ...]:
@@ -112,22 +117,39 @@ class Search:
             self._look_around()
             if len(self.records) > before:
                 yield Joined(tuple(self.records))
+        for running in self._paused.hopeless():
+            yield self._prune(running)
         for slot in self.pool.idle:
             if self._again:
                 yield self._begin(slot, self._again.pop(0))
                 continue
             if self._hopeless:
                 return
-            task = None
-            running = [running.record for running in self._active]
-            for found in self._work.next(self.records, running, self.progress):
-                if isinstance(found, Outcome):
-                    yield self._settle(found)
-                else:
-                    task = found
-            if task is None:
+            if self.progress.late:
+                for running in self._paused.waiting:
+                    self._paused.remove(running)
+                    yield self._prune(running)
                 return
-            yield from self._start(slot, task)
+            task = None
+            if not self._paused.due:
+                task = yield from self._ask()
+            if task is not None:
+                yield from self._start(slot, task)
+            elif self._paused.waiting:
+                running = self._paused.take()
+                running.resumed = True
+                yield self._begin(slot, running)
+            else:
+                return
+
+    def _ask(self) -> Generator[Event, None, Task | None]:
+        """The next new training, if there is any; settles what needs none."""
+        known = [running.record for running in (*self._active, *self._paused.waiting)]
+        for found in self._work.next(self.records, known, self.progress):
+            if isinstance(found, Task):
+                return found
+            yield self._settle(found)
+        return None
 
     def _start(self, slot: int, task: Task) -> Iterator[Event]:
         """Measures what the objectives ask for, and begins the training."""
@@ -139,20 +161,25 @@ class Search:
             preview=self.preview,
             checkpoint=str(self.folder.checkpoint(task.candidate.hash).resolve()),
         )
-        running = Running(task, replace(task.record, slot=f"{self.machine}{slot}"), job, time())
+        running = Running(task, task.record, job)
+        running.begin(self._place(slot))
         if self._measurements.wanted:
             measured = self._measurements.of(task.candidate, slot)
             if isinstance(measured, Failed):
                 yield self._settle(running.failed(measured))
                 return
             running.record = replace(running.record, latency=measured.latency, memory=measured.memory)
+        self._paused.begun += task.record.baseline is None
         yield self._begin(slot, running)
 
     def _begin(self, slot: int, running: Running) -> Event:
         self.pool.start(slot, running.job)
-        running.started = time()
+        running.begin(self._place(slot))
         self._running[slot] = running
         return Started(running.record.name, running.task.candidate, slot)
+
+    def _place(self, slot: int) -> str:
+        return f"{self.machine}{slot}"
 
     def _listen(self) -> Iterator[Event]:
         """Takes the next answer of any slot, or lets a little time pass."""
@@ -168,29 +195,57 @@ class Search:
         match answer:
             case Score():
                 running.record = replace(running.record, curve=(*running.record.curve, answer))
-                yield Scored(running.record.name, answer)
-                if self.studies.shared:
-                    self._look_around()
-                if not self._pruner.keeps(running.record):
-                    self.pool.stop(slot)
+                if answer.step > running.seen:
+                    yield Scored(running.record.name, answer)
+                    if self.studies.shared:
+                        self._look_around()
+                    self._judge(slot, running)
             case SteppedTo():
                 yield Stepped(running.record.name, answer.step)
                 if answer.note:
                     yield Noted(f"{running.record.name}: {answer.note}")
-            case Done() | Stopped():
+            case Done():
                 del self._running[slot]
-                yield self._settle(running.ended(state="complete" if isinstance(answer, Done) else "pruned"))
+                yield self._settle(running.ended(state="complete"))
+            case Stopped():
+                del self._running[slot]
+                if running.pauses and self._pruner.keeps(running.record):
+                    running.rest()
+                    self._paused.add(running)
+                    yield Rested(running.record.name, running.record.final)
+                else:
+                    yield self._prune(running)
             case Failed():
                 del self._running[slot]
                 yield self._failed(running, answer)
 
+    def _judge(self, slot: int, running: Running) -> None:
+        """Ends a training, or lets it pause, if the pruner says so."""
+        verdict = self._pruner.verdict(running.record)
+        if verdict == "end":
+            running.pauses = False
+            self.pool.stop(slot)
+        elif verdict == "pause" and not running.resumed:
+            running.pauses = True
+            self.pool.stop(slot, save=True)
+
+    def _prune(self, running: Running) -> Event:
+        """Settles a training that was ended early."""
+        self.folder.checkpoint(running.task.candidate.hash).unlink(missing_ok=True)
+        return self._settle(running.ended(state="pruned"))
+
     def _lose(self, trial: Trial) -> Iterator[Event]:
         """Ends a training whose trial another machine has put back, since it heard nothing of this one for too long."""
+        lost = "this machine was silent for too long, another one takes it over"
         for slot, running in list(self._running.items()):
             if running.task.trial is trial:
                 self.pool.stop(slot)
                 del self._running[slot]
-                yield Noted(f"{running.record.name}: this machine was silent for too long, another one takes it over")
+                yield Noted(f"{running.record.name}: {lost}")
+        for running in self._paused.waiting:
+            if running.task.trial is trial:
+                self._paused.remove(running)
+                yield Noted(f"{running.record.name}: {lost}")
 
     def _failed(self, running: Running, failed: Failed) -> Event:
         """Settles a failed training; one that ran out of memory is begun once more, a batch in two parts."""
@@ -200,6 +255,7 @@ class Search:
             raise WorkFailedError(f"{name} cannot be written: {failed.reason}")
         if failed.cause == "memory" and running.job.parts == 1 and running.job.recipe.batch_size > 1:
             running.job = replace(running.job, parts=2)
+            running.rest()
             running.record = replace(running.record, curve=(), parts=2)
             self._again.append(running)
             return Noted(f"{name}: {failed.reason}; once more, with each batch in two parts")

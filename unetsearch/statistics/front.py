@@ -56,3 +56,23 @@ def hypervolume_growth(losses: NDArray[np.float64], reference: tuple[float, floa
             xs[start:end], ys[start:end] = [x], [y]
         volumes.append(volume)
     return volumes
+
+
+def hypervolume_gains(new: NDArray[np.float64], front: NDArray[np.float64], reference: float) -> NDArray[np.float64]:
+    """What each row of `new` (k, m) alone would add to the hypervolume of `front` (n, m). Reference: (r, ..., r).
+
+    In any number of dimensions, exactly: the box from a row to the reference, less what the front has of it (While,
+    Bradstreet and Barone 2012, "A fast way of calculating exact hypervolumes").
+    """
+    return np.array([_exclusive(row, front, reference) for row in new])
+
+
+def _exclusive(row: NDArray[np.float64], others: NDArray[np.float64], reference: float) -> float:
+    box = float(np.prod(np.maximum(reference - row, 0.0)))
+    if not box or not len(others):
+        return box
+    if len(row) == 2:
+        return box - hypervolume_growth(np.maximum(others, row), (reference, reference))[-1]
+    within = np.unique(np.maximum(others, row), axis=0)
+    within = within[non_dominated(within)]
+    return box - sum(_exclusive(within[place], within[place + 1 :], reference) for place in range(len(within)))
