@@ -264,7 +264,11 @@ SEARCH: dict[str, Field] = {
         None,
         "of training in all, likewise",
     ),
-    "sampler": Field(_names(Sampler), "auto", "auto: all points where the trials cover the space, else tpe"),
+    "sampler": Field(
+        _names(Sampler),
+        "auto",
+        "auto: some sizes first; then all points where the trials cover the space, else tpe",
+    ),
     "pruner": Field(_names(Pruner), "pareto", "pareto: ends trainings early that promise no place on the front"),
     "stall": Field(
         Quantity("a time such as 90s, 30m or 2h", DURATION_PATTERN, parse_duration),

@@ -95,7 +95,8 @@ class Baseline:
 class SearchSettings:
     """How far and how the study searches. `trials` and `time` (seconds) are totals over all its runs.
 
-    `pruner`: `pareto` ends trainings early that promise no place on the front. A training without a step for `stall`
+    `pruner`: `pareto` ends trainings early that promise no place on the front, and continues the most promising first.
+    A training without a step for `stall`
     seconds hangs and is given up.
     """
 
