@@ -30,7 +30,9 @@ def main() -> None:
     lines = ["# What an early score tells", "", *(__doc__ or "").splitlines()[4:6], ""]
     for name in SETS:
         lines += report(f"{name}, the default schedule", read_curves(name, ("flat",)))
-        lines += report(f"{name}, all schedules", read_curves(name, tuple(SCHEDULES)))
+        for other in SCHEDULES:
+            if other != "flat":
+                lines += report(f"{name}, flat and {other}", read_curves(name, ("flat", other)))
     RESULT.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
@@ -44,7 +46,7 @@ def report(title: str, recorded: Mapping[tuple[str, str], Curves]) -> Iterator[s
     yield ""
     yield "Rank correlation (Spearman) of the score after n twelfths of the steps with the final score of another seed;"
     yield "`ceiling`: of the final score with that of another seed; `share`: that after a third, of the ceiling, with"
-    yield "the standard error over networks; `same run`: after a third, with the final score of the same training."
+    yield "its uncertainty over networks (half of the range of 68 % of resamples); `same run`: after a third, with the final score of the same training."
     yield ""
     yield "| schedule | score | " + " | ".join(map(str, PARTS)) + " | ceiling | share | same run | final Dice |"
     yield "|---|---|" + "---|" * (len(PARTS) + 4)
@@ -59,13 +61,19 @@ def report(title: str, recorded: Mapping[tuple[str, str], Curves]) -> Iterator[s
 
 
 def read_curves(name: str, schedules: Sequence[str]) -> Mapping[tuple[str, str], Curves]:
-    """The curves by schedule and score, of the networks and seeds that each of the schedules recorded has."""
+    """The curves by schedule and score, of the networks and seeds that all of them have.
+
+    Of one schedule alone only the scores that were recorded of all its networks; none where a schedule is missing.
+    """
     rows: dict[tuple[str, str], dict[tuple[tuple[str, ...], int], tuple[float, ...]]] = {}
     for row in read_rows(TABLES / f"{name}.csv"):
         if row.run.schedule in schedules:
             rows.setdefault((row.run.schedule, row.score), {})[row.run.network, row.run.seed] = row.dice
-    if not rows:
+    if {schedule for schedule, _ in rows} != set(schedules):
         return {}
+    if len(schedules) == 1:
+        most = max(map(len, rows.values()))
+        rows = {key: runs for key, runs in rows.items() if len(runs) == most}
     seeds = sorted(set.intersection(*({seed for _, seed in runs} for runs in rows.values())))
     networks = sorted(
         network
@@ -96,14 +104,17 @@ def ceiling(curves: Curves) -> float:
 
 def shares(curves: Curves) -> float:
     """What a score after a third of the steps tells, as a share of the ceiling."""
-    return across(curves, 4) / ceiling(curves)
+    return float(np.float64(across(curves, 4)) / ceiling(curves))
 
 
 def spread(curves: Curves) -> float:
-    """The standard error of `shares` over networks, by bootstrap."""
+    """The uncertainty of `shares` over networks, by bootstrap."""
     random = np.random.default_rng(0)
     count = len(curves)
-    return float(np.std([shares(curves[random.integers(count, size=count)]) for _ in range(RESAMPLES)]))
+    with np.errstate(divide="ignore", invalid="ignore"):  # of few networks some resamples have no ceiling
+        resampled = [shares(curves[random.integers(count, size=count)]) for _ in range(RESAMPLES)]
+    low, high = np.percentile(resampled, [16, 84])
+    return float(high - low) / 2
 
 
 def spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
