@@ -46,7 +46,8 @@ def report(title: str, recorded: Mapping[tuple[str, str], Curves]) -> Iterator[s
     yield ""
     yield "Rank correlation (Spearman) of the score after n twelfths of the steps with the final score of another seed;"
     yield "`ceiling`: of the final score with that of another seed; `share`: that after a third, of the ceiling, with"
-    yield "its uncertainty over networks (half of the range of 68 % of resamples); `same run`: after a third, with the final score of the same training."
+    yield "its uncertainty over networks (half of the range of 68 % of resamples); `same run`: after a third, with the"
+    yield "final score of the same training."
     yield ""
     yield "| schedule | score | " + " | ".join(map(str, PARTS)) + " | ceiling | share | same run | final Dice |"
     yield "|---|---|" + "---|" * (len(PARTS) + 4)
