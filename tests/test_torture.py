@@ -33,6 +33,8 @@ COMMAND = (
     "training.steps=200",
     "--set",
     "training.evaluations=5",
+    "--set",
+    "search.pruner=pareto",
 )
 
 

@@ -184,7 +184,7 @@ def test_an_interruption_loses_the_running_trial_only(runner, endless, fake_pool
     events, records = runner.run(endless, after)
     assert (events[0].finished, events[0].interrupted) == (2, 1)
     assert len(after.jobs) == 3
-    assert (lost.architecture, lost.recipe) in [(job.architecture, job.recipe) for job in after.jobs], "it is put back"
+    assert (after.jobs[0].architecture, after.jobs[0].recipe) == (lost.architecture, lost.recipe), "it is put back"
     assert states(records) == ["complete"] * 5
 
 
@@ -269,3 +269,16 @@ def test_models_of_trials_that_left_the_front_are_removed(runner, endless, fake_
     (runner.folder.model("#99") / "sub").mkdir(parents=True)  # what a kill between training and record leaves
     runner.run(endless, trials=12)
     assert {path.name for path in (runner.folder.path / "models").iterdir()} == front
+
+
+def test_auto_begins_with_the_smallest_network_the_greatest_and_two_between(runner, endless, fake_pool):
+    """Also in a second run, and after what was interrupted."""
+    pool = fake_pool(fail={2: KeyboardInterrupt()})
+    search = runner.search(endless, pool)
+    with pytest.raises(KeyboardInterrupt):
+        list(search.run())
+    after = fake_pool()
+    _, records = runner.run(endless, after)
+    assert after.jobs[0].architecture == pool.jobs[1].architecture
+    params = [record.params for record in records]
+    assert params[0] == min(params) < params[1] == max(params)

@@ -56,6 +56,7 @@ class Proposals:
         self.studies = studies
         self.exhausted: str | None = None
         self._listed = _listed(space) if _enumerates(space) else None
+        self._sizes: list[Point] | None = None if space.search.sampler == "auto" else []
 
     def next(self, records: Sequence[TrialRecord], running: Collection[str]) -> Iterator[Outcome | Proposal]:
         """The outcomes of points that need no training (known, or over a limit), then at most one Proposal.
@@ -93,10 +94,8 @@ class Proposals:
             while self._queue_listed(known):
                 yield ask(self.studies, study)
             return
-        if self.space.search.sampler == "auto" and not self.studies.trials(study):
-            for sized in by_size(self.space, _drawn(self.space)):
-                enqueue(self.studies, sized.values)
         for _ in range(MAX_REPEATS):
+            self._queue_size(known)
             yield ask(self.studies, study)
         if point := self._untrained(known):
             enqueue(self.studies, point.values)
@@ -125,6 +124,15 @@ class Proposals:
         else:
             return None
         return Outcome(proposal.trial, record, excess)
+
+    def _queue_size(self, known: "_Known") -> None:
+        """Queues the next of the points with which `auto` begins; nothing while others, interrupted ones, wait."""
+        if self._sizes is None:
+            self._sizes = list(by_size(self.space, _drawn(self.space)))
+        while self._sizes and not self.studies.trials(self.studies.search, TrialState.WAITING):
+            point = self._sizes.pop(0)
+            if not known.has(Candidate.at(point).hash):
+                enqueue(self.studies, point.values)
 
     def _queue_listed(self, known: "_Known") -> bool:
         """Queues the next point that is not settled, behind what is queued already; False when there is none."""
