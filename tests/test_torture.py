@@ -72,7 +72,7 @@ def test_a_study_survives_being_killed_at_any_moment(here):
     assert len(trials) == TRIALS, "the total is exact"
     assert trials[trials["state"] != "failed"]["hash"].is_unique, "nothing is trained twice"
     assert (baselines["state"] == "complete").sum() == 1
-    assert failed["reason"].str.contains("signal 9").all()
+    assert failed["reason"].astype(str).str.contains("signal 9").all()
     assert len(failed) <= kills["trainer"]
 
 

@@ -1,5 +1,6 @@
 """What a search makes of its slots: side by side, out of memory, pruned, measured."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,11 +179,38 @@ def test_what_pauses_when_a_run_is_interrupted_goes_on_in_the_next(runner, long,
     with pytest.raises(KeyboardInterrupt):
         list(search.run())
     assert len(search._paused.waiting) == 2
+    begun = {job.recipe.learning_rate for waiting in search._paused.waiting for job in [waiting.job]}
     search.close()
     pool = slow_pool()
     _, records = pruning.run(long, pool, trials=6)
-    assert len(records) == 6
-    assert len({record.hash for record in records}) == 6
+    assert len({record.hash for record in records}) == len(records) == 6
+    assert begun <= {record.recipe.learning_rate for record in records}
+
+
+def test_failures_in_a_row_keep_none_from_going_on(runner, long, slow_pool, diverged):
+    """Five fail beside three that pause: these are healthy."""
+    pool = slow_pool(size=8, fail=dict.fromkeys(range(1, 6), diverged))
+    _, records = replace(runner, pruner="pareto").run(long, pool, trials=8)
+    assert Counter(states(records)) == {"failed": 5, "complete": 3}
+
+
+def test_a_checkpoint_that_cannot_be_removed_ends_nothing(runner, long, slow_pool):
+    (runner.folder.path / "checkpoints").write_text("no folder")
+    _, records = replace(runner, pruner="pareto").run(long, slow_pool(), trials=20)
+    assert len(records) == 20
+    assert "pruned" in states(records)
+
+
+def test_what_pauses_when_the_time_is_spent_is_pruned_even_if_no_slot_is_ready(runner, long, slow_pool, clock):
+    class Warming(slow_pool):
+        @property
+        def idle(self):
+            return () if self.clock.now > 1009 else super().idle
+
+    long = replace(long, search=replace(long.search, time=5))
+    _, records = replace(runner, pruner="pareto").run(long, Warming(clock=clock))
+    assert len(records) >= 2
+    assert set(states(records)) == {"pruned"}
 
 
 def test_a_pruned_one_leaves_no_checkpoint(runner, long, slow_pool):

@@ -16,7 +16,7 @@ from unetsearch.training.score import Score
 class Setup:
     """Said once to a new trainer: its data, its device, its number of threads.
 
-    `checkpoint_every`: seconds between two checkpoints of a training; shorter trainings write none.
+    `checkpoint_every`: seconds between two checkpoints of a training; shorter ones write one where they pause only.
     """
 
     data: SegmentationData

@@ -49,10 +49,8 @@ class Paused:
         return best
 
     def hopeless(self) -> list[Running]:
-        """Those that no longer promise a place on the front; they are forgotten here."""
+        """Those that no longer promise a place on the front, and have to be removed."""
         if self._peers == self._pruner.peers:
             return []
         self._peers = self._pruner.peers
-        ended = [running for running in self._waiting if not self._pruner.keeps(running.record)]
-        self._waiting = [running for running in self._waiting if running not in ended]
-        return ended
+        return [running for running in self._waiting if not self._pruner.keeps(running.record)]

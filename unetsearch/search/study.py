@@ -1,6 +1,7 @@
 """The search: one loop that asks for candidates, has them trained on slots, and tells what came of them."""
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from time import time
 
@@ -117,21 +118,17 @@ class Search:
             self._look_around()
             if len(self.records) > before:
                 yield Joined(tuple(self.records))
-        for running in self._paused.hopeless():
-            yield self._prune(running)
+        late = self.space.search.time is not None and bool(self._paused.waiting) and self.progress.late
+        for running in self._paused.waiting if late else self._paused.hopeless():
+            event = self._prune(running)
+            self._paused.remove(running)
+            yield event
         for slot in self.pool.idle:
             if self._again:
                 yield self._begin(slot, self._again.pop(0))
                 continue
-            if self._hopeless:
-                return
-            if self.progress.late:
-                for running in self._paused.waiting:
-                    self._paused.remove(running)
-                    yield self._prune(running)
-                return
             task = None
-            if not self._paused.due:
+            if not self._paused.due and not self._hopeless:
                 task = yield from self._ask()
             if task is not None:
                 yield from self._start(slot, task)
@@ -231,8 +228,14 @@ class Search:
 
     def _prune(self, running: Running) -> Event:
         """Settles a training that was ended early."""
-        self.folder.checkpoint(running.task.candidate.hash).unlink(missing_ok=True)
-        return self._settle(running.ended(state="pruned"))
+        event = self._settle(running.ended(state="pruned"))
+        self._forget(running)
+        return event
+
+    def _forget(self, running: Running) -> None:
+        """Removes the checkpoint of a training that does not go on here."""
+        with suppress(OSError):
+            self.folder.checkpoint(running.task.candidate.hash).unlink(missing_ok=True)
 
     def _lose(self, trial: Trial) -> Iterator[Event]:
         """Ends a training whose trial another machine has put back, since it heard nothing of this one for too long."""
@@ -245,6 +248,7 @@ class Search:
         for running in self._paused.waiting:
             if running.task.trial is trial:
                 self._paused.remove(running)
+                self._forget(running)
                 yield Noted(f"{running.record.name}: {lost}")
 
     def _failed(self, running: Running, failed: Failed) -> Event:
