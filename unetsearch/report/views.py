@@ -1,5 +1,6 @@
 """What a report shows, computed from the records: plain data, nothing drawn."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -174,13 +175,13 @@ def hypervolume_over_time(records: Sequence[TrialRecord]) -> tuple[HypervolumePo
 
     Parameters are scaled to the range of those trained; the reference is (1, 1), so that 1 is the most there can be.
     """
-    ordered = sorted(records, key=lambda record: record.finished)
-    spent = list(accumulate(record.seconds for record in ordered))  # by failed trainings too
-    trained = [(record, seconds) for record, seconds in zip(ordered, spent, strict=True) if record.distinct]
-    volumes = _volumes([record for record, _ in trained])
+    stretches = sorted((end, end - start) for record in records for _, start, end in record.trained_at)
+    ends = [end for end, _ in stretches]
+    spent = [0.0, *accumulate(seconds for _, seconds in stretches)]  # by failed, pruned and paused trainings too
+    trained = sorted((record for record in records if record.distinct), key=lambda record: record.finished)
     return tuple(
-        HypervolumePoint(trials=count, seconds=seconds, value=value)
-        for count, ((_, seconds), value) in enumerate(zip(trained, volumes, strict=True), start=1)
+        HypervolumePoint(trials=count, seconds=spent[bisect_right(ends, record.finished)], value=value)
+        for count, (record, value) in enumerate(zip(trained, _volumes(trained), strict=True), start=1)
     )
 
 
