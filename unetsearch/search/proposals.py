@@ -137,7 +137,7 @@ class Proposals:
     def _queue_listed(self, known: "_Known") -> bool:
         """Queues the next point that is not settled, behind what is queued already; False when there is none."""
         assert self._listed is not None
-        if self.studies.search.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        if self.studies.trials(self.studies.search, TrialState.WAITING):
             return True
         for point in self._listed:
             if Candidate.at(point).hash not in known.settled | known.running:
@@ -158,10 +158,7 @@ class Proposals:
             points = (self.space.sample(random.randrange(2**32)) for _ in range(MAX_DRAWS))
         for point in points:
             candidate = Candidate.at(point)
-            seen = any(
-                candidate.hash in those for those in (known.settled, known.trained, known.hopeless, known.running)
-            )
-            if not seen and candidate.within(self.space.limits):
+            if not known.has(candidate.hash) and candidate.within(self.space.limits):
                 return point
         return None
 
