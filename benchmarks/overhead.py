@@ -96,8 +96,10 @@ class InstantPool:
         self.idle = ()
         self._answers: Iterator[Score | Done | Stopped] = iter([*curve(job.architecture.channels[0] * 1e-4), Done()])
 
-    def stop(self, slot: int, *, save: bool = False) -> None:
+    def stop(self, slot: int) -> None:
         self._answers = iter([Stopped()])
+
+    pause = stop
 
     def next(self, timeout: float) -> tuple[int, Score | Done | Stopped]:
         answer = next(self._answers)

@@ -127,8 +127,10 @@ class TablePool:
         self._trainings[slot] = self._train(job)
         self._turns.append(slot)
 
-    def stop(self, slot: int, *, save: bool = False) -> None:
+    def stop(self, slot: int) -> None:
         self._trainings[slot] = iter([Stopped()])
+
+    pause = stop
 
     def next(self, timeout: float) -> tuple[int, Score | Done | Stopped] | None:
         if not self._turns:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from tests.search.machines import candidate, machine, name, start, storage  # noqa: F401 (fixtures)
+from tests.search.trainers import trainer  # noqa: F401 (a fixture)
 from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.search.folder import StudyFolder, create_folder
 from unetsearch.search.messages import Done, Failed, Job, Measured, Stopped
@@ -120,8 +122,11 @@ class FakePool:
         self._turns.append(slot)
         self.most = max(self.most, len(self._turns))
 
-    def stop(self, slot, *, save=False):
+    def stop(self, slot):
         self._trainings[slot] = iter([Stopped()])
+
+    def pause(self, slot):
+        self.stop(slot)
 
     def measure(self, slot, architecture):
         assert slot in self.idle

@@ -10,7 +10,7 @@ from time import monotonic
 import pytest
 
 from unetsearch.errors import WorkFailedError
-from unetsearch.search.messages import Done, Failed, Measured, Setup, Stepped, Stopped
+from unetsearch.search.messages import Done, Failed, Measured, Resumed, Setup, Stepped, Stopped
 from unetsearch.search.pool import Pool, _duration
 from unetsearch.training.score import Score
 
@@ -248,8 +248,8 @@ def test_closing_saves_what_runs_and_the_next_pool_goes_on(data, job, tmp_path):
     with Pool([Setup(data, "cpu", 1)], stall=60) as pool:
         wait_for_idle(pool, 1)
         pool.start(0, jobs[1])
-        answers = until(pool, 0, Score)
-    assert answers == [first[1]], "its first score is told again, and no step before it"
+        resumed, score = until(pool, 0, Score)
+    assert (type(resumed), score) == (Resumed, first[1]), "its first score is told again, and no step before it"
 
 
 def test_a_pool_can_be_closed_while_it_starts(data):

@@ -5,8 +5,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from tests.search.trainers import Trainer, longer, posix, scores
 from unetsearch.graph.build import build_graph
 from unetsearch.network.network import build_network
 from unetsearch.search.messages import (
@@ -24,65 +24,18 @@ from unetsearch.search.messages import (
     Hold,
     Measure,
     Measured,
-    Ready,
     Setup,
     Stepped,
     Stop,
     Stopped,
 )
 from unetsearch.search.preview import load_previews, save_preview, windows
-from unetsearch.search.slots import THREADS, TrainerProcess, environment
+from unetsearch.search.slots import THREADS, environment
 from unetsearch.search.trainer import NO_MEMORY, failure
 from unetsearch.space.architecture import Architecture
 from unetsearch.training.batches import normalised
 from unetsearch.training.inference import predict
 from unetsearch.training.score import Score
-
-PATIENCE = 60
-posix = pytest.mark.skipif(os.name != "posix", reason="this system has no such signals or limits")
-
-
-class Trainer:
-    """A trainer process, and what it answers until it is done."""
-
-    def __init__(self, setup):
-        self.answers = SimpleQueue()
-        self.process = TrainerProcess(setup, self.answers)
-        assert self.hear() == Ready()
-
-    def hear(self):
-        return self.answers.get(timeout=PATIENCE)[1]
-
-    def until(self, *kinds):
-        """The answers up to the first of these kinds."""
-        heard = [self.hear()]
-        while not isinstance(heard[-1], kinds):
-            assert heard[-1] is not None, self.process.death()
-            heard.append(self.hear())
-        return heard
-
-    def train(self, job):
-        self.process.say(job)
-        return self.until(Done, Stopped, Failed)
-
-
-@pytest.fixture(scope="module")
-def trainer(data):
-    trainer = Trainer(Setup(data, "cpu", 1, checkpoint_every=0.0))
-    yield trainer
-    trainer.process.kill()
-
-
-def longer(job, steps=10**6):
-    return replace(job, recipe=replace(job.recipe, steps=steps, evaluations=steps // 10))
-
-
-def scores(answers):
-    return [replace(answer, seconds=0) for answer in answers if isinstance(answer, Score)]
-
-
-def notes(answers):
-    return [answer.note for answer in answers if isinstance(answer, Stepped) and answer.note]
 
 
 def run_there(trainer, code):
@@ -170,81 +123,6 @@ def test_a_stop_ends_a_training_and_not_the_next_one(trainer, job):
     trainer.process.say(Stop(save=False))
     assert trainer.until(Stopped, Done, Failed)[-1] == Stopped()
     trainer.process.say(Stop(save=False))  # too late
-    assert trainer.train(job)[-1] == Done()
-
-
-def test_a_training_that_was_saved_goes_on_as_if_nothing_had_been(trainer, job, tmp_path):
-    job = longer(replace(job, checkpoint=str(tmp_path / "checkpoints" / "a")), steps=80)
-    whole = trainer.train(replace(job, checkpoint=""))
-    weights = load_file(Path(job.folder, "weights.safetensors"))
-    trainer.process.say(job)
-    before = trainer.until(Score)
-    trainer.process.say(Stop(save=True))
-    before += trainer.until(Stopped)
-    assert 1 <= len(scores(before)) < 8, "stopped on its way"
-    assert Path(job.checkpoint).exists()
-    after = trainer.train(job)
-    assert after[: len(scores(before))] == [answer for answer in before if isinstance(answer, Score)], "told again"
-    assert scores(after) == scores(whole)
-    assert not notes(before + after)
-    again = load_file(Path(job.folder, "weights.safetensors"))
-    assert all(torch.equal(weights[name], again[name]) for name in weights)
-    assert not Path(job.checkpoint).exists(), "of no use any more"
-
-
-def test_a_checkpoint_is_written_along_the_way_and_survives_a_kill(data, job, tmp_path):
-    job = longer(replace(job, checkpoint=str(tmp_path / "a")), steps=80)
-    trainer = Trainer(Setup(data, "cpu", 1, checkpoint_every=0.0))
-    try:
-        trainer.process.say(job)
-        first = scores(trainer.until(Score))
-        trainer.until(Score)
-    finally:
-        trainer.process.kill()
-    trainer = Trainer(Setup(data, "cpu", 1))
-    try:
-        answers = trainer.train(job)
-        assert isinstance(answers[0], Score), "no step before what was known"
-        assert scores(answers)[:1] == first
-        assert answers[-1] == Done()
-    finally:
-        trainer.process.kill()
-
-
-def test_a_checkpoint_of_no_use_is_named_and_the_training_begins_anew(trainer, job, tmp_path):
-    path = tmp_path / "a"
-    path.write_bytes(b"no checkpoint at all")
-    answers = trainer.train(replace(job, checkpoint=str(path)))
-    assert answers[0] == Stepped(0, f"{path} is damaged: the training begins anew")
-    assert [score.step for score in scores(answers)] == [2, 4]
-    assert answers[-1] == Done()
-
-
-def test_a_pruned_training_leaves_no_checkpoint(trainer, job, tmp_path):
-    path = tmp_path / "a"
-    trainer.process.say(longer(replace(job, checkpoint=str(path))))
-    trainer.until(Score)
-    assert path.exists()
-    trainer.process.say(Stop(save=False))
-    trainer.until(Stopped)
-    assert not path.exists()
-
-
-@posix
-def test_a_full_disk_keeps_the_training_and_names_what_is_not_written(trainer, job, tmp_path):
-    import resource
-
-    before = resource.prlimit(trainer.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(trainer.process.pid, resource.RLIMIT_FSIZE, (2000, before[1]))
-    try:
-        path = tmp_path / "a"
-        answers = trainer.train(replace(job, checkpoint=str(path)))
-    finally:
-        resource.prlimit(trainer.process.pid, resource.RLIMIT_FSIZE, before)
-    assert notes(answers) == [f"no checkpoint: {path} cannot be written (File too large)"]
-    assert [score.step for score in scores(answers)] == [2, 4]
-    assert answers[-1] == Failed(f"the model cannot be written: {job.folder} (File too large)", "storage")
-    assert not list(tmp_path.rglob("*.part"))
     assert trainer.train(job)[-1] == Done()
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
+from optuna.trial import Trial
+
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.graph import Graph
 from unetsearch.graph.sizes import context
@@ -79,3 +81,16 @@ class Candidate:
     def within(self, limits: LimitSettings) -> bool:
         """Whether the cost keeps every limit."""
         return all(share <= 0 for share in self.excess(limits).values())
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A candidate that is to be trained, and the trial that asked for it.
+
+    `record`: what is known of it before. `excess`: as in Outcome.
+    """
+
+    trial: Trial
+    candidate: Candidate
+    record: TrialRecord
+    excess: Mapping[str, float]

@@ -36,12 +36,12 @@ class Progress:
     def seconds_left(self) -> float | None:
         """How long the study will go on at its pace so far; None before the first trial is trained.
 
-        Paused ones are counted as done: a few of them will go on, most will not.
+        A paused one counts as half a trial: it has taken a sixth of its steps, and the average trial takes a third.
         """
-        begun = self.trials + self.paused
-        if not begun:
+        done = self.trials + self.paused / 2
+        if not done:
             return None
-        left = self.seconds / begun * (self.of_trials - begun)
+        left = self.seconds / done * (self.of_trials - done)
         return max(0.0, left if self.of_seconds is None else min(left, self.of_seconds - self.seconds))
 
     @property

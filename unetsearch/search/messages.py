@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetsearch.data.dataset import SegmentationData
+from unetsearch.search.records import Stretch
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.score import Score
@@ -32,6 +33,7 @@ class Job:
     `parts`: each batch is trained in so many parts, whose gradients are summed up. `checkpoint`: the file from which
     the training continues, where it is there, and which is written along the way. It is removed when the training is
     done, failed for good, or stopped unsaved; not where memory was too little or the model could not be written.
+    `slot`: what the checkpoint says of where it was trained.
     """
 
     architecture: Architecture
@@ -41,6 +43,7 @@ class Job:
     preview: tuple["Window", ...]
     parts: int = 1
     checkpoint: str = ""
+    slot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,11 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """The training is to write a checkpoint and to end before its next step; it goes on if it cannot write one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """The training is to wait before its next step, until it is told to Go. Answered by one Held."""
 
@@ -82,7 +90,7 @@ class Go:
     """The training goes on."""
 
 
-Request = Job | Measure | Stop | Hold | Go
+Request = Job | Measure | Stop | Pause | Hold | Go
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,17 @@ class Stepped:
 
     step: int
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The training goes on from a checkpoint of this step; the scores up to there come again. Said before any score.
+
+    `stretches`: when it was trained up to there.
+    """
+
+    step: int
+    stretches: tuple[Stretch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +137,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The training was ended by a Stop."""
+    """The training was ended by a Stop or a Pause."""
 
 
 Cause = Literal["training", "memory", "storage"]
@@ -137,4 +156,4 @@ class Failed:
     fatal: bool = False
 
 
-Answer = Ready | Score | Stepped | Held | Measured | Done | Stopped | Failed
+Answer = Ready | Resumed | Score | Stepped | Held | Measured | Done | Stopped | Failed

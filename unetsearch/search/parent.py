@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import torch
 
-from unetsearch.search.messages import Answer, Go, Held, Hold, Job, Measure, Request, Stop
+from unetsearch.search.messages import Answer, Go, Held, Hold, Job, Measure, Pause, Request, Stop
 
 
 class Parent:
@@ -16,7 +16,7 @@ class Parent:
         self._answers = answers
         self._changed = Condition()
         self._working = False
-        self._stop: Stop | None = None
+        self._stop: Stop | Pause | None = None
         self._hold = False
         self._unanswered = 0  # each Hold is answered by one Held
 
@@ -31,7 +31,7 @@ class Parent:
         with self._changed:
             if isinstance(request, Job | Measure):
                 self._working, self._stop = True, None  # a Stop that came too late is not the next job's
-            elif isinstance(request, Stop):
+            elif isinstance(request, Stop | Pause):
                 self._stop = request
             elif isinstance(request, Hold):
                 self._hold, self._unanswered = True, self._unanswered + 1
@@ -41,15 +41,16 @@ class Parent:
                 self._hold = False
             self._changed.notify_all()
 
-    def heed(self, device: torch.device) -> Stop | None:
-        """Waits as long as the parent holds the training, whose device is idle then; gives its Stop, if it said one."""
+    def heed(self, device: torch.device) -> Stop | Pause | None:
+        """Waits as long as the parent holds the training, whose device is idle then; gives its Stop or Pause, once."""
         with self._changed:
             if self._unanswered:
                 torch.get_device_module(device).synchronize()
                 self._answer_holds()
             while self._hold and self._stop is None:
                 self._changed.wait()
-            return self._stop
+            said, self._stop = self._stop, None
+            return said
 
     def end(self, answer: Answer) -> None:
         """Sends the last answer to a request: from now on nothing is at work."""

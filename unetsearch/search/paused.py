@@ -12,6 +12,12 @@ FIRST = 3
 MOST = 32
 """So many wait at most, each with its checkpoint on the disk."""
 
+ROOM = 4 * 2**30
+"""Bytes that their checkpoints take: a little more at most."""
+
+BYTES = 16
+"""Of a checkpoint for each parameter: its weight, its moving average and the two moments of AdamW."""
+
 
 class Paused:
     """Those of this process. `begun`: how many candidates it began to train."""
@@ -32,7 +38,8 @@ class Paused:
     def due(self) -> bool:
         """Whether one of them is to go on before another one is begun."""
         few = self.begun < FIRST or self._taken * SHARE >= self.begun
-        return bool(self._waiting) and (not few or len(self._waiting) >= MOST)
+        room = ROOM - sum(BYTES * running.record.params for running in self._waiting)
+        return bool(self._waiting) and (not few or len(self._waiting) >= MOST or room <= 0)
 
     def add(self, running: Running) -> None:
         """One more waits."""

@@ -22,7 +22,9 @@ from unetsearch.search.messages import (
     Job,
     Measure,
     Measured,
+    Pause,
     Ready,
+    Resumed,
     Setup,
     Stepped,
     Stop,
@@ -35,7 +37,7 @@ from unetsearch.training.score import Score
 WAIT = 0.5
 """Seconds between two looks at the answers; a wait without end would hold back Ctrl-C on Windows."""
 
-Told = Score | Stepped | Done | Stopped | Failed
+Told = Resumed | Score | Stepped | Done | Stopped | Failed
 """What the caller learns of a training; the last three end it."""
 
 
@@ -113,12 +115,16 @@ class Pool:
         """Gives an idle slot a job."""
         self._begin(slot, job).busy = True
 
-    def stop(self, slot: int, *, save: bool = False) -> None:
-        """Ends the slot's training before its next step, with a checkpoint if `save`; `next` gives Stopped.
+    def stop(self, slot: int) -> None:
+        """Ends the slot's training before its next step, without a checkpoint; `next` gives Stopped.
 
         Or Done or Failed, where that came first.
         """
-        self._slots[slot].process.say(Stop(save))
+        self._slots[slot].process.say(Stop(save=False))
+
+    def pause(self, slot: int) -> None:
+        """The same with a checkpoint. Where that cannot be written, the training goes on."""
+        self._slots[slot].process.say(Pause())
 
     def next(self, timeout: float) -> tuple[int, Told] | None:
         """The next answer of any slot, or None after so many seconds, or earlier where a slot became idle."""

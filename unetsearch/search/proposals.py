@@ -9,7 +9,7 @@ from time import time
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
-from unetsearch.search.candidate import Candidate
+from unetsearch.search.candidate import Candidate, Task
 from unetsearch.search.claims import Claim, ask, claim, enqueue, give_up
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.storage import Outcome, Studies
@@ -36,15 +36,6 @@ MAX_DRAWS = 2000
 """A larger space counts as trained after so many random draws without an untrained point within the limits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A candidate that is to be trained, and the trial that asked for it."""
-
-    trial: Trial
-    point: Point
-    candidate: Candidate
-
-
 class Proposals:
     """Asks for points until one is worth training. A space that the trials would cover is listed instead.
 
@@ -58,10 +49,10 @@ class Proposals:
         self._listed = _listed(space) if _enumerates(space) else None
         self._sizes: list[Point] | None = None if space.search.sampler == "auto" else []
 
-    def next(self, records: Sequence[TrialRecord], running: Collection[str]) -> Iterator[Outcome | Proposal]:
-        """The outcomes of points that need no training (known, or over a limit), then at most one Proposal.
+    def next(self, records: Sequence[TrialRecord], running: Collection[str]) -> Iterator[Outcome | Task]:
+        """The outcomes of points that need no training (known, or over a limit), then at most one Task.
 
-        No Proposal: every point within the limits is trained or is being trained, or none that is not could be found,
+        No Task: every point within the limits is trained or is being trained, or none that is not could be found,
         or other machines train all that is left to do. `running`: the hashes of what is being trained.
         """
         known = _Known.of(records, running)
@@ -69,13 +60,15 @@ class Proposals:
         for trial in self._asked(known):
             pick = _trial_pick(trial)  # drawn again after an outage, a trial gives what it gave before
             point = self.studies.patient(lambda pick=pick: self.space.draw(pick))  # type: ignore[misc]
-            proposal = Proposal(trial, point, Candidate.at(point))
-            if outcome := self._settled(proposal, known):
+            candidate = Candidate.at(point)
+            record = candidate.record(trial.number, values=dict(point.values))
+            task = Task(trial, candidate, record, candidate.excess(self.space.limits))
+            if outcome := _settled(task, known):
                 yield outcome
                 continue
-            claimed = self._claim(proposal, known)
+            claimed = self._claim(task, known)
             if claimed == "mine":
-                yield proposal
+                yield task
                 return
             give_up(self.studies, trial, claimed)
             if claimed == "surplus":
@@ -101,29 +94,13 @@ class Proposals:
             enqueue(self.studies, point.values)
             yield ask(self.studies, study)
 
-    def _claim(self, proposal: Proposal, known: "_Known") -> Claim:
-        hash_ = proposal.candidate.hash
+    def _claim(self, task: Task, known: "_Known") -> Claim:
+        hash_ = task.candidate.hash
         if hash_ in known.running:
             return "twin"
-        claimed = claim(self.studies, proposal.trial, hash_, self.space.search.trials)
+        claimed = claim(self.studies, task.trial, hash_, self.space.search.trials)
         known.running.add(hash_)
         return claimed
-
-    def _settled(self, proposal: Proposal, known: "_Known") -> Outcome | None:
-        """What can be told of a proposal without training it; None where it must be trained."""
-        candidate = proposal.candidate
-        excess = candidate.excess(self.space.limits)
-        record = candidate.record(proposal.trial.number, values=dict(proposal.point.values), finished=time())
-        if first := known.trained.get(candidate.hash):
-            record = replace(record, state="repeat", repeat_of=first.name, curve=first.curve)
-        elif over := [name for name, share in excess.items() if share > 0]:
-            record = replace(record, state="infeasible", reason=f"over the limit of {' and '.join(over)}")
-        elif reason := known.hopeless.get(candidate.hash):
-            record = replace(record, state="infeasible", reason=f"failed {MAX_TRIES} times: {reason}")
-            excess |= {"failure": 1.0}
-        else:
-            return None
-        return Outcome(proposal.trial, record, excess)
 
     def _queue_size(self, known: "_Known") -> None:
         """Queues the next of the points with which `auto` begins; nothing while others, interrupted ones, wait."""
@@ -197,6 +174,21 @@ class _Known:
             once_failed=tuple(r for r in failed if r.baseline is None and r.hash not in done),
             running=set(running),
         )
+
+
+def _settled(task: Task, known: "_Known") -> Outcome | None:
+    """What can be told of a task without training it; None where it must be trained."""
+    record, excess = replace(task.record, finished=time()), dict(task.excess)
+    if first := known.trained.get(record.hash):
+        record = replace(record, state="repeat", repeat_of=first.name, curve=first.curve)
+    elif over := [name for name, share in excess.items() if share > 0]:
+        record = replace(record, state="infeasible", reason=f"over the limit of {' and '.join(over)}")
+    elif reason := known.hopeless.get(record.hash):
+        record = replace(record, state="infeasible", reason=f"failed {MAX_TRIES} times: {reason}")
+        excess["failure"] = 1.0
+    else:
+        return None
+    return Outcome(task.trial, record, excess)
 
 
 def make_sampler(search: SearchSettings, trials_so_far: int, own: str = "") -> BaseSampler:

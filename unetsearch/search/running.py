@@ -4,18 +4,19 @@ from dataclasses import dataclass, replace
 from time import time
 from typing import Any
 
-from unetsearch.search.messages import Failed, Job
+from unetsearch.search.candidate import Task
+from unetsearch.search.messages import Failed, Job, Resumed
 from unetsearch.search.records import Stretch, TrialRecord
 from unetsearch.search.storage import Outcome
-from unetsearch.search.work import Task
 
 
 @dataclass(slots=True, eq=False)
 class Running:
     """`record`: what is known so far, with the curve. `started`: seconds since the epoch; None while it waits.
 
-    `pauses`: it is told to make way for others. `resumed`: it did, and was taken up again, to go on to its end.
-    `seen`: the last step whose score is known from before it was begun again; such scores come again.
+    `pauses`: it is told to make way for others. `rested`: it did, and was taken up again, to go on to its end.
+    `seen`: the last step whose score is known from before it was begun again; such scores come again. `since`: the
+    step of the checkpoint from which it goes on, maybe one of an earlier run, that is not judged once more.
     """
 
     task: Task
@@ -23,14 +24,20 @@ class Running:
     job: Job
     started: float | None = None
     pauses: bool = False
-    resumed: bool = False
+    rested: bool = False
     seen: int = 0
+    since: int = 0
 
     def begin(self, slot: str) -> None:
         """It is on a slot from now on."""
-        self.seen = self.record.steps
+        self.seen, self.since = self.record.steps, 0
         self.record = replace(self.record, slot=slot, curve=())
         self.started = time()
+
+    def resume(self, resumed: Resumed) -> None:
+        """It goes on from a checkpoint, which knows when it was trained."""
+        self.since = resumed.step
+        self.record = replace(self.record, stretches=resumed.stretches)
 
     def rest(self) -> None:
         """It is on no slot from now on."""

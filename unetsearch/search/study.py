@@ -8,6 +8,7 @@ from time import time
 from optuna.trial import Trial
 
 from unetsearch.errors import WorkFailedError
+from unetsearch.search.candidate import Task
 from unetsearch.search.claims import Elsewhere, beat, elsewhere, release
 from unetsearch.search.events import (
     Continued,
@@ -23,22 +24,20 @@ from unetsearch.search.events import (
     Stepped,
 )
 from unetsearch.search.folder import StudyFolder
+from unetsearch.search.ledger import Ledger
 from unetsearch.search.measured import Measurements
-from unetsearch.search.messages import Done, Failed, Job, Stopped, Window
+from unetsearch.search.messages import Done, Failed, Job, Resumed, Stopped, Window
 from unetsearch.search.messages import Stepped as SteppedTo
 from unetsearch.search.paused import Paused
 from unetsearch.search.pool import Pool
 from unetsearch.search.progress import progress_of
 from unetsearch.search.pruner import Pruner
-from unetsearch.search.records import TrialRecord, front_of
+from unetsearch.search.records import TrialRecord
 from unetsearch.search.running import Running
-from unetsearch.search.storage import Outcome, Studies, finish, recover
-from unetsearch.search.work import Task, Work
+from unetsearch.search.storage import Outcome, Studies, recover
+from unetsearch.search.work import Work
 from unetsearch.space.space import SearchSpace
 from unetsearch.training.score import Score
-
-MAX_FAILURES = 5
-"""So many failed trainings in a row end a run."""
 
 WAIT = 0.5
 """Seconds until a search without news looks up: at other machines, and for Ctrl-C."""
@@ -68,13 +67,13 @@ class Search:
         self.folder = folder
         self.preview = preview
         self.machine = machine
-        self.records = studies.records
         self._running: dict[int, Running] = {}
         self._again: list[Running] = []
         self._work = Work(space, studies)
         self._pruner = Pruner(space)
         self._paused = Paused(self._pruner)
         self._measurements = Measurements(space, pool)
+        self._ledger = Ledger(studies, folder, space.objectives, self._pruner, self._measurements)
 
     def run(self) -> Iterator[Event]:
         """Trains baselines and then candidates until the totals are reached, and tells what happens.
@@ -82,8 +81,8 @@ class Search:
         Raises WorkFailedError where no training can be started, or the disk or the storage cannot be written.
         """
         interrupted = recover(self.studies)
-        self._look_around()
-        self._drop_models()
+        self._ledger.look_around()
+        self._ledger.drop_models([])
         if self.records or interrupted:
             yield Continued(self.progress.trials, interrupted, tuple(self.records))
         while True:
@@ -98,7 +97,12 @@ class Search:
         self.pool.close(save_within=SAVE_WITHIN if self._running else 0)
         for running in (*self._active, *self._paused.waiting):
             release(self.studies, running.task.trial)
-        self._running, self._again = {}, []
+        self._running, self._again, self._paused = {}, [], Paused(self._pruner)
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """All that is known of the study."""
+        return self._ledger.records
 
     @property
     def progress(self) -> Progress:
@@ -113,11 +117,8 @@ class Search:
 
     def _fill(self) -> Iterator[Event]:
         """Gives every idle slot a training, while there is any."""
-        if self.studies.shared and self.pool.idle:
-            before = len(self.records)
-            self._look_around()
-            if len(self.records) > before:
-                yield Joined(tuple(self.records))
+        if self.studies.shared and self.pool.idle and self._ledger.look_around():
+            yield Joined(tuple(self.records))
         late = self.space.search.time is not None and bool(self._paused.waiting) and self.progress.late
         for running in self._paused.waiting if late else self._paused.hopeless():
             event = self._prune(running)
@@ -128,13 +129,13 @@ class Search:
                 yield self._begin(slot, self._again.pop(0))
                 continue
             task = None
-            if not self._paused.due and not self._hopeless:
+            if not self._paused.due and not self._ledger.hopeless:
                 task = yield from self._ask()
             if task is not None:
                 yield from self._start(slot, task)
             elif self._paused.waiting:
                 running = self._paused.take()
-                running.resumed = True
+                running.rested = True
                 yield self._begin(slot, running)
             else:
                 return
@@ -170,8 +171,9 @@ class Search:
         yield self._begin(slot, running)
 
     def _begin(self, slot: int, running: Running) -> Event:
-        self.pool.start(slot, running.job)
-        running.begin(self._place(slot))
+        place = self._place(slot)
+        self.pool.start(slot, replace(running.job, slot=place))
+        running.begin(place)
         self._running[slot] = running
         return Started(running.record.name, running.task.candidate, slot)
 
@@ -190,12 +192,12 @@ class Search:
         if running is None:
             return  # the last words of a training that was lost
         match answer:
+            case Resumed():
+                running.resume(answer)
             case Score():
                 running.record = replace(running.record, curve=(*running.record.curve, answer))
                 if answer.step > running.seen:
                     yield Scored(running.record.name, answer)
-                    if self.studies.shared:
-                        self._look_around()
                     self._judge(slot, running)
             case SteppedTo():
                 yield Stepped(running.record.name, answer.step)
@@ -217,14 +219,27 @@ class Search:
                 yield self._failed(running, answer)
 
     def _judge(self, slot: int, running: Running) -> None:
-        """Ends a training, or lets it pause, if the pruner says so."""
+        """Ends a training, or lets it pause, if the pruner says so.
+
+        Not where scores come again before the one that it goes on from.
+        """
+        if running.record.steps < running.since:
+            return
+        if self.studies.shared:
+            self._ledger.look_around()
         verdict = self._pruner.verdict(running.record)
         if verdict == "end":
             running.pauses = False
             self.pool.stop(slot)
-        elif verdict == "pause" and not running.resumed:
+        elif verdict == "pause" and not running.rested and self._wanted:
             running.pauses = True
-            self.pool.stop(slot, save=True)
+            self.pool.pause(slot)
+
+    @property
+    def _wanted(self) -> bool:
+        """Whether there is other work for a slot."""
+        progress = self.progress
+        return progress.paused > 0 or progress.trials + progress.running < progress.of_trials
 
     def _prune(self, running: Running) -> Event:
         """Settles a training that was ended early."""
@@ -260,33 +275,22 @@ class Search:
         if failed.cause == "memory" and running.job.parts == 1 and running.job.recipe.batch_size > 1:
             running.job = replace(running.job, parts=2)
             running.rest()
-            running.record = replace(running.record, curve=(), parts=2)
+            running.record = replace(running.record, parts=2)
             self._again.append(running)
             return Noted(f"{name}: {failed.reason}; once more, with each batch in two parts")
         return self._settle(running.failed(failed))
 
     def _settle(self, outcome: Outcome) -> Event:
-        if not finish(self.studies, outcome):
+        if not self._ledger.settle(outcome):
             return Noted(f"{outcome.record.name}: another machine has taken it over")
-        if self.studies.shared:
-            self._look_around()
-        else:
-            self.records.append(outcome.record)
         if outcome.record.trained:
-            self._pruner.learn([outcome.record])
-            self._drop_models()
+            self._ledger.drop_models(running.record.name for running in self._active)
         return Finished(outcome.record, self.progress)
-
-    def _look_around(self) -> None:
-        """Reads what is known; where the study is shared, other machines add to it."""
-        self.records = self.studies.records
-        self._pruner.learn(self.records)
-        self._measurements.learn(self.records)
 
     def _over(self) -> str | None:
         """Why nothing is left to do; None while slots warm up, and while other machines may still leave something."""
-        if self._hopeless:
-            return f"{MAX_FAILURES} trainings in a row failed, the last one: {self._trained[-1].reason}"
+        if self._ledger.hopeless:
+            return self._ledger.hopeless
         progress = self.progress
         if progress.over and (progress.late or not self._work.baselines_left(self.records)):
             return progress.over
@@ -295,20 +299,3 @@ class Search:
         if progress.over or not self._work.exhausted:
             return progress.over
         return self._work.exhausted + (f"; {progress.failed} of the trials failed" if progress.failed else "")
-
-    @property
-    def _trained(self) -> list[TrialRecord]:
-        return [record for record in self.records if record.trained]
-
-    @property
-    def _hopeless(self) -> bool:
-        """Whether the last trainings all failed: what is wrong then is not the networks."""
-        last = self._trained[-MAX_FAILURES:]
-        return len(last) == MAX_FAILURES and all(record.state == "failed" for record in last)
-
-    def _drop_models(self) -> None:
-        """Removes the models of trials that left the front or were never recorded: a long study fills no disk."""
-        trials = [record for record in self.records if record.baseline is None]
-        kept = {record.name for record in front_of(trials, self.space.objectives)}
-        kept |= {record.name for record in self.records if record.baseline}
-        self.folder.keep_models(kept | {running.record.name for running in self._active})

@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from time import monotonic
+from time import monotonic, time
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -28,8 +28,23 @@ from unetsearch.graph.build import build_graph
 from unetsearch.network.files import save_model
 from unetsearch.network.measure import measure
 from unetsearch.network.network import Network, build_network
-from unetsearch.search.messages import Answer, Done, Failed, Job, Measure, Measured, Ready, Setup, Stepped, Stopped
+from unetsearch.search.messages import (
+    Answer,
+    Done,
+    Failed,
+    Job,
+    Measure,
+    Measured,
+    Pause,
+    Ready,
+    Resumed,
+    Setup,
+    Stepped,
+    Stop,
+    Stopped,
+)
 from unetsearch.search.parent import Parent
+from unetsearch.search.records import Stretch
 from unetsearch.training.batches import DeviceData, normalised, on_device
 from unetsearch.training.checkpoint import CheckpointError, State, read_checkpoint, write_checkpoint
 from unetsearch.training.device import memory_format
@@ -63,6 +78,8 @@ class Pulse:
         self.setup = setup
         self.parent = parent
         self.key = _key(job, setup)
+        self.stretches: tuple[Stretch, ...] = ()  # in which it was trained before
+        self.begun = time()
         self.said = float("-inf")
         self.written = monotonic()
         self.unwritable = False
@@ -72,38 +89,52 @@ class Pulse:
         if monotonic() - self.said >= SAY_EVERY:
             self.parent.say(Stepped(step))
             self.said = monotonic()
-        stop = self.parent.heed(torch.device(self.setup.device))
-        due = monotonic() - self.written >= self.setup.checkpoint_every
-        if self.job.checkpoint and (stop.save if stop else due):
-            self.write(step, snapshot())
-        if stop:
-            if not stop.save:
+        match self.parent.heed(torch.device(self.setup.device)):
+            case Stop(save=False):
                 _forget(self.job)
-            raise StoppedError
+                raise StoppedError
+            case Stop():
+                self.write(step, snapshot)
+                raise StoppedError
+            case Pause():
+                if self.write(step, snapshot):
+                    raise StoppedError
+            case None:
+                if monotonic() - self.written >= self.setup.checkpoint_every:
+                    self.write(step, snapshot)
 
-    def write(self, step: int, state: State) -> None:
-        """Writes the checkpoint. That it cannot is said once; the training goes on."""
+    def write(self, step: int, snapshot: Callable[[], State]) -> bool:
+        """Writes the checkpoint, if there is to be one. That it cannot is said once. Gives whether it is written."""
+        if not self.job.checkpoint:
+            return False
+        stretches = [list(stretch) for stretch in (*self.stretches, Stretch(self.job.slot, self.begun, time()))]
         try:
-            write_checkpoint(Path(self.job.checkpoint), self.key, state)
+            write_checkpoint(Path(self.job.checkpoint), self.key, {**snapshot(), "stretches": stretches})
         except (OSError, MemoryError) as error:
             if not self.unwritable:
                 self.unwritable = True
                 self.parent.say(
                     Stepped(step, f"no checkpoint: {self.job.checkpoint} cannot be written ({_why(error)})")
                 )
-        self.written = monotonic()
+            return False
+        finally:
+            self.written = monotonic()
+        return True
 
     def read(self) -> State | None:
         """The state to go on from. That a checkpoint is of no use is said; the training begins anew."""
         if not self.job.checkpoint:
             return None
         try:
-            return read_checkpoint(Path(self.job.checkpoint), self.key)
+            state = read_checkpoint(Path(self.job.checkpoint), self.key)
         except FileNotFoundError:
             return None
         except CheckpointError as error:
             self.parent.say(Stepped(0, f"{error}: the training begins anew"))
             return None
+        self.stretches = tuple(Stretch(*stretch) for stretch in state["stretches"])
+        self.parent.say(Resumed(state["step"], self.stretches))
+        return state
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

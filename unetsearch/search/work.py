@@ -1,29 +1,16 @@
 """What is to be trained next: first the baselines, then candidates, never one network twice."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-
-from optuna.trial import Trial
+from collections.abc import Collection, Iterator, Sequence
 
 from unetsearch.graph.references import baseline_architecture
-from unetsearch.search.candidate import Candidate
+from unetsearch.search.candidate import Candidate, Task
 from unetsearch.search.claims import ask, claim_baseline, elsewhere, give_up
 from unetsearch.search.events import Progress
-from unetsearch.search.proposals import Proposal, Proposals
+from unetsearch.search.proposals import Proposals
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.storage import Outcome, Studies
 from unetsearch.space.settings import Baseline
 from unetsearch.space.space import SearchSpace
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A candidate that is to be trained. `record`: what is known of it before. `excess`: as in Outcome."""
-
-    trial: Trial
-    candidate: Candidate
-    record: TrialRecord
-    excess: Mapping[str, float]
 
 
 class Work:
@@ -57,8 +44,7 @@ class Work:
         candidates = sum(record.baseline is None for record in running) + others.trials
         if progress.trials + candidates >= progress.of_trials:
             return
-        for found in self._proposals.next(records, {record.hash for record in running} | others.hashes):
-            yield self._task(found) if isinstance(found, Proposal) else found
+        yield from self._proposals.next(records, {record.hash for record in running} | others.hashes)
 
     def _baseline(self, records: Sequence[TrialRecord], running: Collection[str]) -> Task | None:
         """The next baseline that has no record yet and is trained nowhere."""
@@ -80,8 +66,3 @@ class Work:
     def _missing(self, records: Sequence[TrialRecord]) -> list[Baseline]:
         known = {record.baseline for record in records if record.state != "failed"}
         return [baseline for baseline in self.space.baselines if baseline.name not in known]
-
-    def _task(self, proposal: Proposal) -> Task:
-        candidate, trial = proposal.candidate, proposal.trial
-        record = candidate.record(trial.number, values=dict(proposal.point.values))
-        return Task(trial, candidate, record, candidate.excess(self.space.limits))
