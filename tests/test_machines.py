@@ -62,10 +62,14 @@ def storage(request, here):
 
 @pytest.mark.slow
 def test_two_machines_share_a_study(here, storage):
+    """Whose trainings pause, and are pruned."""
     env = {"UNETSEARCH_STORAGE": storage}
-    outs = list(ended(*[unetsearch(*command(folder), env=env) for folder in ("one", "two")]))
+    pruning = ("--set", "search.pruner=pareto", "--set", "training.steps=12", "--set", "training.evaluations=6")
+    outs = list(ended(*[unetsearch(*command(folder, *pruning), env=env) for folder in ("one", "two")]))
     found = [check(folder) for folder in ("one", "two")]
     assert {slot.split("/")[0] for slot in found[0]["slot"]} == {"one", "two"}, "both have trained"
+    assert set(found[0]["state"]) == {"complete", "pruned"}
+    assert all("pauses" in out for out in outs)
     assert "40 of 40 trials" in outs[0]
     for text in (*outs, *(path.read_text(errors="replace") for path in here.glob("*/*.*") if path.suffix != ".npz")):
         assert "se:cr@t" not in text

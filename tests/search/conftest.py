@@ -189,9 +189,10 @@ class Runner:
     folder: StudyFolder
     data: SegmentationData
     pruner: str = "none"
+    storage: str | None = None
 
     def open(self, space: SearchSpace) -> Studies:
-        studies = begin_studies(self.folder, space.name, space.objectives)
+        studies = begin_studies(self.folder, space.name, space.objectives, storage=self.storage)
         studies.search.sampler = make_sampler(space.search, len(studies.search.get_trials(deepcopy=False)))
         return studies
 

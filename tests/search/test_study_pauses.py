@@ -66,24 +66,30 @@ def test_what_pauses_when_the_time_is_spent_is_pruned(runner, long, slow_pool, c
     assert {record.state for record in records} == {"pruned"}
 
 
-def test_what_pauses_when_a_run_is_interrupted_goes_on_in_the_next(runner, long, slow_pool):
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_pauses_when_a_run_is_interrupted_goes_on_in_the_next(runner, long, slow_pool, shared, tmp_path):
+    """In a shared study at once, and on another machine."""
+
     class Interrupted(slow_pool):
         def next(self, timeout):
             if len(self.jobs) == 3:
                 raise KeyboardInterrupt
             return super().next(timeout)
 
-    pruning = replace(runner, pruner="pareto")
-    search = pruning.search(replace(long, search=replace(long.search, trials=6)), Interrupted())
+    one = replace(runner, pruner="pareto", storage=f"journal:{tmp_path / 'log'}" if shared else None)
+    two = replace(one, folder=create_folder(tmp_path / "two")) if shared else one
+    search = one.search(replace(long, search=replace(long.search, trials=6)), Interrupted())
     with pytest.raises(KeyboardInterrupt):
         list(search.run())
-    assert len(search._paused.waiting) == 2
-    begun = {job.recipe.learning_rate for waiting in search._paused.waiting for job in [waiting.job]}
+    waiting = search._paused.waiting
+    assert len(waiting) == 2
+    begun = {running.job.recipe.learning_rate for running in waiting}
     search.close()
     pool = slow_pool()
-    _, records = pruning.run(long, pool, trials=6)
+    _, records = two.run(long, pool, trials=6)
     assert len({record.hash for record in records}) == len(records) == 6
     assert begun <= {record.recipe.learning_rate for record in records}
+    assert begun <= {job.recipe.learning_rate for job in pool.jobs[:3]}, "before others are begun"
 
 
 def test_failures_in_a_row_keep_none_from_going_on(runner, long, slow_pool, diverged):

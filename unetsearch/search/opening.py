@@ -71,7 +71,7 @@ def begin(
     name = space.name if storage is None else f"{space.name}-{data.name}"
     studies = begin_studies(folder, name, space.objectives, storage=storage, note=note)
     try:
-        facts = studies.search.user_attrs.get(FACTS)
+        facts = studies.patient(lambda: studies.search.user_attrs).get(FACTS)
         if storage is None and not folder.exists and studies.records:
             lost = "study.db holds trials, but study.yaml is missing; put it back, or give --out"
             raise StudyError(f"{folder.path}: {lost}")
@@ -80,11 +80,10 @@ def begin(
             advice = "give the study another name in the YAML, or the same settings to take part in it"
             there = parse_space(facts["space"], where, describe=find_backbone, check=baseline_architecture)
             _check_same(where, advice, there, space, facts, data)
-        studies.search.sampler = make_sampler(
-            space.search, len(studies.search.get_trials(deepcopy=False)), uuid4().hex if studies.shared else ""
-        )
+        trials = len(studies.trials(studies.search))
+        studies.search.sampler = make_sampler(space.search, trials, uuid4().hex if studies.shared else "")
         if storage is None or facts is None:
-            studies.search.set_user_attr(FACTS, _facts(space, data, device))
+            studies.patient(lambda: studies.search.set_user_attr(FACTS, _facts(space, data, device)))
         save_preview(folder, data, windows(data))
         if storage is not None:
             write_atomically(folder.shared, yaml.safe_dump({"url": public_url(storage), "study": name}).encode())
