@@ -122,7 +122,8 @@ class Display:
                 self._line(f"{event.name:>6}    step {event.score.step}: {score}")
             case Rested():
                 self._end(event.name)
-                self._line(f"{event.name:>6}    pauses at step {event.score.step}")
+                self._last = event.progress, self._clock()
+                self._line(f"{event.name:>6}    pauses at step {event.score.step}   [{self._status}]")
             case Noted():
                 self._say(event.text)
             case Finished():

@@ -128,7 +128,7 @@ class FakePool:
     def pause(self, slot):
         self.stop(slot)
 
-    def measure(self, slot, architecture):
+    def measure(self, slot, architecture, meanwhile):
         assert slot in self.idle
         self.measured.append(architecture)
         return Measured(latency=0.01 * architecture.depth, memory=1000 * architecture.depth)

@@ -101,19 +101,20 @@ def test_a_full_disk_keeps_the_training_and_names_what_is_not_written(trainer, j
 def test_a_pause_writes_a_checkpoint_that_knows_when_it_was_trained(trainer, job, tmp_path):
     job = longer(replace(job, checkpoint=str(tmp_path / "a"), slot="here/0"), steps=10**6)
     started = time()
-    steps = []
-    for slot in ("here/0", "here/1", "here/0"):
-        trainer.process.say(replace(job, slot=slot))
+    known = []
+    for slot, rested in (("here/0", False), ("here/1", True), ("here/0", False)):
+        trainer.process.say(replace(job, slot=slot, rested=rested))
         heard = trainer.until(Score)
         resumed = [answer for answer in heard if isinstance(answer, Resumed)]
-        if steps:
-            steps.append(resumed[0].step)
-            heard += trainer.until(Stepped)
-        else:
-            steps.append(0)
+        if known:
+            assert [(answer.step, answer.rested) for answer in resumed] == [(known[-1].step, bool(known[1:]) or rested)]
+        while not known or scores(heard)[-1].step <= known[-1].step:
+            heard += trainer.until(Score)
+            known = known or [scores(heard)[0]]
         trainer.process.say(Pause())
-        assert trainer.until(Stopped, Done, Failed)[-1] == Stopped()
-    assert steps == sorted(set(steps)), "on and on"
+        heard += trainer.until(Stopped, Done, Failed)
+        assert heard[-1] == Stopped()
+        known.append(scores(heard)[-1])
     stretches = resumed[0].stretches
     assert [stretch.slot for stretch in stretches] == ["here/0", "here/1"]
     times = [started, *(moment for stretch in stretches for moment in stretch[1:]), time()]

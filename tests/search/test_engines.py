@@ -56,6 +56,16 @@ def test_a_url_is_shown_without_credentials():
     assert set(secrets_of(url)) >= {"sea/rcher", "sea%2Frcher", "se:cr@t %1", "se%3Acr%40t%20%251", "hush"}
 
 
+@pytest.mark.parametrize("url", ["postgresql+psycopg://bob:p@ssw0rd@host/db", "postgresql+psycopg://bob:pa/s@host/db"])
+def test_a_password_with_a_bare_sign_is_refused_and_not_shown(refused, url):
+    """It would be read as the name of the host."""
+    assert public_url(url) == "postgresql+psycopg:..."
+    message = refused(url)
+    assert "write @ in a user or password as %40, / as %2F" in message
+    assert "ssw0rd" not in message
+    assert "pa/s" not in message
+
+
 def test_secrets_are_taken_out_of_a_text():
     text = 'password authentication failed for user "joe"; postgresql+psycopg://joe:p%40ss@db/joes'
     assert scrub(text, ("joe", "p@ss", "p%40ss")) == (
@@ -67,7 +77,7 @@ def test_secrets_are_taken_out_of_a_text():
     ("storage", "message"),
     [
         ("nonsense", "--storage: no URL of a database; expected postgresql+psycopg://"),
-        ("postgresql+psycopg://u:se:cr@t@h:x/d", "postgresql+psycopg:...: no URL of a database"),
+        ("postgresql+psycopg://u:se:cr@t@h:x/d", "postgresql+psycopg:...: write @ in a user or password as %40"),
         ("postgres://u:p@h/d", "postgres://h/d: no such kind of database; expected postgresql+psycopg"),
         (
             "postgresql+psycopg2://u:p@h/d",

@@ -13,6 +13,7 @@ from tests.search.machines import drawn, go, outcome
 from unetsearch.errors import StudyError
 from unetsearch.search.claims import beat, claim, elsewhere, give_up, release
 from unetsearch.search.folder import create_folder
+from unetsearch.search.records import Stretch
 from unetsearch.search.storage import CURVE, INSTEAD_OF, NETWORK, RECORD, begin_studies, finish, recover
 
 
@@ -110,7 +111,8 @@ def test_a_process_that_ends_puts_its_trials_back_at_once(machine):
     one, two = machine(), machine()
     trial = drawn(one)
     claim(one, trial, "h", 9)
-    release(one, trial)
+    assert release(one, trial, [Stretch("one/0", 1.0, 3.0)])
+    assert two.spent == [("one/0", 1.0, 3.0)]
     again = drawn(two)
     assert again.params == trial.params
     assert claim(two, again, "h", 1) == "mine"

@@ -1,6 +1,8 @@
 """A real trainer process by itself: what it is told, what it answers, how it ends."""
 
+import io
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -24,11 +26,13 @@ from unetsearch.search.messages import (
     Hold,
     Measure,
     Measured,
+    Pause,
     Setup,
     Stepped,
     Stop,
     Stopped,
 )
+from unetsearch.search.parent import Parent
 from unetsearch.search.preview import load_previews, save_preview, windows
 from unetsearch.search.slots import THREADS, environment
 from unetsearch.search.trainer import NO_MEMORY, failure
@@ -242,3 +246,17 @@ def test_previews_of_large_images_are_their_middles(data):
     large = replace(data, masks=tuple(np.zeros((300, 700), np.uint8) for _ in range(5)))
     window = windows(large)[0]
     assert (window.top, window.bottom, window.left, window.right) == (22, 278, 222, 478)
+
+
+def test_a_training_that_pauses_is_no_more_at_work_when_it_says_held():
+    """It writes its checkpoint first: a measuring that begins then has the machine for itself."""
+    said = io.BytesIO()
+    parent = Parent(said)
+    parent.hear(Measure(None))
+    parent.hear(Pause())
+    parent.hear(Hold())
+    assert parent.heed(torch.device("cpu")) == Pause()
+    assert said.getvalue() == b""
+    parent.end(Stopped())
+    said.seek(0)
+    assert [pickle.load(said), pickle.load(said)] == [Stopped(), Held()]

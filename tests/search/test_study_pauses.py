@@ -190,9 +190,9 @@ def test_a_paused_one_whose_checkpoint_is_damaged_begins_anew(runner, real, data
 class Resuming:
     """A pool whose trainings go on from what an interrupted run left, at this step and after this time."""
 
-    def __init__(self, pool, step, spent):
+    def __init__(self, pool, step, spent, rested=False):
         self.pool = pool
-        self.resumed = Resumed(step, (Stretch("before", 0.0, spent),))
+        self.resumed = Resumed(step, (Stretch("before", 0.0, spent),), rested)
 
     def __getattr__(self, name):
         return getattr(self.pool, name)
@@ -203,10 +203,11 @@ class Resuming:
         self.pool._trainings[slot] = chain([self.resumed], scores)
 
 
-@pytest.mark.parametrize(("step", "pauses"), [(20, True), (25, False), (60, False)])
-def test_what_comes_again_after_an_interruption_is_not_judged_again(runner, long, slow_pool, step, pauses):
-    """But for the last of it: what paused then pauses now too."""
-    events, records = replace(runner, pruner="pareto").run(long, Resuming(slow_pool(), step, 100.0), trials=6)
+@pytest.mark.parametrize(("step", "rested", "pauses"), [(20, False, True), (20, True, False), (60, False, False)])
+def test_what_comes_again_after_an_interruption_is_not_judged_again(runner, long, slow_pool, step, rested, pauses):
+    """But for the last of it: what waited then waits now too."""
+    pool = Resuming(slow_pool(), step, 100.0, rested)
+    events, records = replace(runner, pruner="pareto").run(long, pool, trials=6)
     rested = [event for event in events if isinstance(event, Rested)]
     assert bool(rested) == pauses
     complete = [record for record in records if record.state == "complete"]
@@ -276,3 +277,97 @@ def test_large_networks_wait_in_small_numbers(runner, long, slow_pool, monkeypat
     events, records = replace(runner, pruner="pareto").run(long, slow_pool(), trials=6)
     assert max(event.progress.paused for event in events if isinstance(event, Finished)) == 0
     assert len(records) == 6
+
+
+def test_time_that_was_spent_on_what_waits_counts_in_the_next_run(runner, long, slow_pool, clock):
+    """Whether it is begun again or not."""
+
+    class Interrupted(slow_pool):
+        def next(self, timeout):
+            if len(self.jobs) == 3:
+                raise KeyboardInterrupt
+            return super().next(timeout)
+
+    pruning = replace(runner, pruner="pareto")
+    search = pruning.search(long, Interrupted(clock=clock))
+    with pytest.raises(KeyboardInterrupt):
+        list(search.run())
+    spent = search.progress.seconds
+    assert spent >= 4, "two pauses after two scores each"
+    search.close()
+    again = pruning.search(replace(long, search=replace(long.search, time=spent)), slow_pool(clock=clock))
+    events = list(again.run())
+    assert events[-1].reason == f"the time is spent: {spent:.0f} of {spent:.0f} s of training"
+    assert again.pool.jobs == []
+
+
+def test_failures_in_a_row_leave_none_waiting_though_a_slot_warms_up(runner, long, slow_pool, diverged):
+    """As after a crash."""
+
+    class Warming(slow_pool):
+        cold = 0
+
+        @property
+        def idle(self):
+            return () if self.cold else super().idle
+
+        def next(self, timeout):
+            if self.cold:
+                self.cold -= 1
+                return None
+            answered = super().next(timeout)
+            if answered is not None and answered[1] == diverged:
+                self.cold = 3
+            return answered
+
+        def scores(self, job):
+            return [0.5 + 0.001 * step for step in range(12)]
+
+    pool = Warming(fail=dict.fromkeys(range(4, 40), diverged))
+    events, records = replace(runner, pruner="pareto").run(long, pool, trials=40)
+    assert "5 trainings in a row failed" in events[-1].reason
+    waited = {event.name for event in events if isinstance(event, Rested)}
+    assert waited
+    assert waited <= {record.name for record in records}
+
+
+def test_checkpoints_of_what_is_settled_are_removed(runner, long, slow_pool, diverged):
+    """Of failed ones at once; of those that another machine settled, and what was half written, at the next start."""
+
+    class Saving(slow_pool):
+        def start(self, slot, job):
+            path = Path(job.checkpoint)
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+            super().start(slot, job)
+
+    memory = Failed("out of memory", cause="memory")
+    _, records = runner.run(long, Saving(fail={1: diverged, 2: memory, 3: memory}), trials=4)
+    assert states(records)[:2] == ["failed", "infeasible"]
+    checkpoints = runner.folder.path / "checkpoints"
+    assert not list(checkpoints.iterdir())
+    runner.folder.checkpoint(records[-1].hash).touch()
+    (checkpoints / "abc.pt.12.part").touch()
+    runner.folder.checkpoint("abc").touch()
+    runner.run(long, slow_pool(), trials=4)
+    assert [path.name for path in checkpoints.iterdir()] == ["abc.pt"], "it may yet go on"
+
+
+def test_closing_does_not_wait_for_a_server_that_is_away(runner, long, slow_pool, monkeypatch):
+    tried = []
+    monkeypatch.setattr("unetsearch.search.study.release", lambda *arguments: tried.append(arguments))
+    search = replace(runner, pruner="pareto").search(long, slow_pool(size=4))
+    for event in search.run():
+        if isinstance(event, Rested):
+            break
+    assert len(search._active) + len(search._paused.waiting) == 4
+    search.close()
+    assert len(tried) == 1
+
+
+def test_few_wait_where_a_study_is_shared(runner, long, slow_pool, tmp_path):
+    shared = replace(runner, pruner="pareto", storage=f"journal:{tmp_path / 'log'}")
+    events, records = shared.run(long, slow_pool(), trials=24)
+    assert len(records) == 24
+    paused = [event.progress.paused for event in events if isinstance(event, Rested | Finished)]
+    assert max(paused) == 4

@@ -116,3 +116,27 @@ def test_a_pruned_training_is_ended_and_told(runner, endless, fake_pool):
     none = replace(long, name="none", search=SearchSettings(trials=20))
     _, records = runner.run(none, Falling())
     assert {record.state for record in records} == {"complete"}
+
+
+def test_an_idle_slot_that_dies_while_another_one_measures_is_passed_over(runner, endless, fake_pool):
+    class Dying(fake_pool):
+        dead = 0
+
+        @property
+        def idle(self):
+            return super().idle[: self.size - (self.dead > 0)]
+
+        def measure(self, slot, architecture, meanwhile):
+            measured = super().measure(slot, architecture, meanwhile)
+            self.dead = 3
+            meanwhile()
+            return measured
+
+        def next(self, timeout):
+            self.dead = max(0, self.dead - 1)
+            return super().next(timeout)
+
+    for size in (1, 2):
+        measured = replace(endless, name=f"dying{size}", objectives=("dice", "latency"))
+        _, records = runner.run(measured, Dying(size=size), trials=8)
+        assert states(records) == ["complete"] * 8

@@ -6,7 +6,7 @@ a journal alike), and who sees an entry sees all before it. Trial numbers of the
 queued long ago has a low one and starts late.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -17,7 +17,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState, create_trial
 
 from unetsearch.search.liveness import fail, key_of
-from unetsearch.search.storage import GIVEN_UP, INSTEAD_OF, Studies, recover
+from unetsearch.search.records import Stretch
+from unetsearch.search.storage import GIVEN_UP, INSTEAD_OF, SPENT, Studies, recover
 from unetsearch.space.values import Scalar
 
 Claim = Literal["mine", "twin", "surplus"]
@@ -161,14 +162,32 @@ def beat(studies: Studies) -> list[Trial]:
     return [studies.claimed.pop(key) for key in sorted(gone)]
 
 
-def release(studies: Studies, trial: Trial) -> None:
-    """Puts a trial back at once, since this process ends. If that fails, it is stale a little later.
+def spend(studies: Studies, trial: Trial, stretches: Sequence[Stretch]) -> None:
+    """Writes down when a trial was trained that pauses. Raises WorkFailedError where the storage fails."""
+    with suppress(UpdateFinishedTrialError):  # another process has put it back
+        studies.patient(lambda: trial.set_user_attr(SPENT, stretches))
 
-    Does nothing where the study is not shared: there the next start does it.
+
+def release(studies: Studies, trial: Trial, stretches: Sequence[Stretch]) -> bool:
+    """Writes down when a trial was trained and puts it back at once, since this process ends.
+
+    Where the study is not shared, the next start puts it back. False where the storage fails: there is no time to wait,
+    and it is stale a little later.
     """
     studies.claimed.pop(key_of(trial), None)
-    if not studies.shared:
-        return
-    with suppress(Exception):  # no time to wait for a server
-        if fail(trial.study, trial.number) and trial.params:
+    try:
+        trial.set_user_attr(SPENT, stretches)
+        if studies.shared and fail(trial.study, trial.number) and trial.params:
             trial.study.enqueue_trial(trial.params, user_attrs={INSTEAD_OF: trial.number})
+    except UpdateFinishedTrialError:  # another process has put it back
+        return True
+    except Exception:
+        return False
+    return True
+
+
+def show_life(studies: Studies) -> None:
+    """To be called often where nothing else can be done: gives a sign of life when it is time."""
+    if studies.shared and monotonic() - studies.beaten >= studies.lost.grace / 2:
+        studies.patient(lambda: studies.pulse.beat(studies.claimed.values()))
+        studies.beaten = monotonic()

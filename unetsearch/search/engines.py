@@ -45,9 +45,18 @@ def public_url(storage: str) -> str:
         return storage
     try:
         url = make_url(storage)
-        return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
     except (sqlalchemy.exc.ArgumentError, ValueError):
+        url = None
+    if url is None or _ambiguous(storage):
         return f"{storage.partition(':')[0]}:..." if "://" in storage else "--storage"
+    return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
+
+
+def _ambiguous(storage: str) -> bool:
+    """Whether a bare @, / or the like in a password may be taken for the end of it."""
+    rest = storage.partition("://")[2]
+    authority, _, path = rest.partition("/")
+    return authority.count("@") > 1 or "@" in path.partition("?")[0]
 
 
 def secrets_of(storage: str | None) -> tuple[str, ...]:
@@ -95,6 +104,8 @@ def open_database(storage: str, *, create: bool, grace: int) -> RDBStorage:
     Raises StudyError where the URL is wrong, its driver is missing, or the server cannot be reached or refuses.
     """
     shown = public_url(storage)
+    if _ambiguous(storage):
+        raise StudyError(f"{shown}: write @ in a user or password as %40, / as %2F; expected {EXPECTED}")
     try:
         url = make_url(storage)
     except (sqlalchemy.exc.ArgumentError, ValueError):

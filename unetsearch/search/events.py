@@ -105,6 +105,7 @@ class Rested:
 
     name: str
     score: Score
+    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -60,6 +60,20 @@ class StudyFolder:
         for folder in models.iterdir() if models.is_dir() else ():
             if folder not in kept:
                 rmtree(folder, ignore_errors=True)
+
+    def drop_checkpoints(self, hashes: Collection[str]) -> None:
+        """Removes those of these hashes, as far as they can be removed."""
+        checkpoints = self.path / "checkpoints"
+        for file in checkpoints.iterdir() if checkpoints.is_dir() else ():
+            if file.stem in hashes:
+                with suppress(OSError):
+                    file.unlink(missing_ok=True)
+
+    def drop_parts(self) -> None:
+        """Removes checkpoints that a killed process left half written; to be called while none is written."""
+        for file in (self.path / "checkpoints").glob("*.part"):
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
 
     @property
     def exists(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from unetsearch.search.folder import StudyFolder
 from unetsearch.search.measured import Measurements
 from unetsearch.search.pruner import Pruner
-from unetsearch.search.records import front_of
+from unetsearch.search.records import Stretch, front_of
 from unetsearch.search.storage import Outcome, Studies, finish
 from unetsearch.space.settings import Objective
 
@@ -14,7 +14,10 @@ MAX_FAILURES = 5
 
 
 class Ledger:
-    """`records`: all that is known, in a shared study also of other machines. Its learners are told what is new."""
+    """`records`: all that is known, in a shared study also of other machines. Its learners are told what is new.
+
+    `spent`: when trials were trained before that are not settled.
+    """
 
     def __init__(
         self,
@@ -25,6 +28,7 @@ class Ledger:
         measurements: Measurements,
     ) -> None:
         self.records = studies.records
+        self.spent: list[Stretch] = studies.spent
         self._studies = studies
         self._folder = folder
         self._objectives = objectives
@@ -45,7 +49,7 @@ class Ledger:
     def look_around(self) -> bool:
         """Reads what is known; where the study is shared, other machines add to it. Gives whether there is more."""
         before = len(self.records)
-        self.records = self._studies.records
+        self.records, self.spent = self._studies.records, self._studies.spent
         self._pruner.learn(self.records)
         self._measurements.learn(self.records)
         return len(self.records) > before
@@ -64,9 +68,13 @@ class Ledger:
             self._failures = [*self._failures, record.reason or ""] if record.state == "failed" else []
         return True
 
-    def drop_models(self, running: Iterable[str]) -> None:
-        """Removes the models of trials that left the front or were never recorded: a long study fills no disk."""
+    def tidy(self, running: Iterable[str]) -> None:
+        """Removes the models of trials that left the front or were never recorded, and the checkpoints of settled ones.
+
+        A long study fills no disk.
+        """
         trials = [record for record in self.records if record.baseline is None]
         kept = {record.name for record in front_of(trials, self._objectives)}
         kept |= {record.name for record in self.records if record.baseline}
         self._folder.keep_models(kept | set(running))
+        self._folder.drop_checkpoints({record.hash for record in self.records if record.state != "failed"})

@@ -1,5 +1,7 @@
 """Latency and memory of candidates, measured once an architecture."""
 
+from collections.abc import Callable
+
 from unetsearch.graph.build import build_graph
 from unetsearch.search.candidate import Candidate
 from unetsearch.search.messages import Failed, Measured
@@ -26,11 +28,11 @@ class Measurements:
                 hash_ = build_graph(record.architecture).hash
                 self._known.setdefault(hash_, Measured(record.latency, record.memory))
 
-    def of(self, candidate: Candidate, slot: int) -> Measured | Failed:
-        """What is known, or else what an idle slot measures while the others wait."""
+    def of(self, candidate: Candidate, slot: int, meanwhile: Callable[[], None]) -> Measured | Failed:
+        """What is known, or else what an idle slot measures while the others wait. `meanwhile`: called now and then."""
         hash_ = candidate.graph.hash
         if hash_ not in self._known:
-            measured = self._pool.measure(slot, candidate.architecture)
+            measured = self._pool.measure(slot, candidate.architecture, meanwhile)
             if isinstance(measured, Failed):
                 return measured
             self._known[hash_] = measured

@@ -33,7 +33,8 @@ class Job:
     `parts`: each batch is trained in so many parts, whose gradients are summed up. `checkpoint`: the file from which
     the training continues, where it is there, and which is written along the way. It is removed when the training is
     done, failed for good, or stopped unsaved; not where memory was too little or the model could not be written.
-    `slot`: what the checkpoint says of where it was trained.
+    `slot`: what the checkpoint says of where it was trained. `rested`: it paused and was taken up again, to go on to
+    its end; the checkpoint remembers that.
     """
 
     architecture: Architecture
@@ -44,6 +45,7 @@ class Job:
     parts: int = 1
     checkpoint: str = ""
     slot: str = ""
+    rested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +110,14 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The training goes on from a checkpoint of this step; the scores up to there come again. Said before any score.
+    """The training goes on from a checkpoint; its scores come again, the last one of this step. Said before any score.
 
-    `stretches`: when it was trained up to there.
+    `stretches`: when it was trained up to there. `rested`: as in Job.
     """
 
     step: int
     stretches: tuple[Stretch, ...]
+    rested: bool = False
 
 
 @dataclass(frozen=True, slots=True)

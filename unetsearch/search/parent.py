@@ -44,7 +44,7 @@ class Parent:
     def heed(self, device: torch.device) -> Stop | Pause | None:
         """Waits as long as the parent holds the training, whose device is idle then; gives its Stop or Pause, once."""
         with self._changed:
-            if self._unanswered:
+            if self._unanswered and self._stop is None:  # what ends now answers at its end
                 torch.get_device_module(device).synchronize()
                 self._answer_holds()
             while self._hold and self._stop is None:

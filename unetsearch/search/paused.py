@@ -12,6 +12,9 @@ FIRST = 3
 MOST = 32
 """So many wait at most, each with its checkpoint on the disk."""
 
+MOST_SHARED = 4
+"""The same where machines share a study: the others cannot take over what waits on this one."""
+
 ROOM = 4 * 2**30
 """Bytes that their checkpoints take: a little more at most."""
 
@@ -20,10 +23,11 @@ BYTES = 16
 
 
 class Paused:
-    """Those of this process. `begun`: how many candidates it began to train."""
+    """Those of this process. `begun`: how many candidates it began to train. `most`: so many wait at most."""
 
-    def __init__(self, pruner: Pruner) -> None:
+    def __init__(self, pruner: Pruner, most: int = MOST) -> None:
         self._pruner = pruner
+        self._most = most
         self._waiting: list[Running] = []
         self.begun = 0
         self._taken = 0
@@ -39,7 +43,7 @@ class Paused:
         """Whether one of them is to go on before another one is begun."""
         few = self.begun < FIRST or self._taken * SHARE >= self.begun
         room = ROOM - sum(BYTES * running.record.params for running in self._waiting)
-        return bool(self._waiting) and (not few or len(self._waiting) >= MOST or room <= 0)
+        return bool(self._waiting) and (not few or len(self._waiting) >= self._most or room <= 0)
 
     def add(self, running: Running) -> None:
         """One more waits."""

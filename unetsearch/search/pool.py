@@ -4,7 +4,7 @@ A crash, a hang or a lack of memory costs one training; the slot gets a new proc
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -137,10 +137,13 @@ class Pool:
             self._slots[told[0]].busy = False
         return told
 
-    def measure(self, slot: int, architecture: Architecture) -> Measured | Failed:
+    def measure(
+        self, slot: int, architecture: Architecture, meanwhile: Callable[[], None] = lambda: None
+    ) -> Measured | Failed:
         """Latency and memory of an architecture by an idle slot, with nothing else running.
 
         Every other training waits before its next step until that is done. Their answers come by `next` afterwards.
+        `meanwhile` is called now and then.
         """
         working = [other for other in self._slots if other.at_work]
         try:
@@ -149,10 +152,12 @@ class Pool:
                 other.process.say(Hold())
             while not all(other.ready and not other.holds for other in self._slots):
                 self._listen(WAIT)
+                meanwhile()
             self._measured.clear()
             self._begin(slot, Measure(architecture)).measuring = True
             while not self._measured:
                 self._listen(WAIT)
+                meanwhile()
             return self._measured.pop()
         finally:
             for other in working:

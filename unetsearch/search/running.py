@@ -5,7 +5,8 @@ from time import time
 from typing import Any
 
 from unetsearch.search.candidate import Task
-from unetsearch.search.messages import Failed, Job, Resumed
+from unetsearch.search.folder import StudyFolder
+from unetsearch.search.messages import Failed, Job, Resumed, Window
 from unetsearch.search.records import Stretch, TrialRecord
 from unetsearch.search.storage import Outcome
 
@@ -16,7 +17,7 @@ class Running:
 
     `pauses`: it is told to make way for others. `rested`: it did, and was taken up again, to go on to its end.
     `seen`: the last step whose score is known from before it was begun again; such scores come again. `since`: the
-    step of the checkpoint from which it goes on, maybe one of an earlier run, that is not judged once more.
+    last score of the checkpoint from which it goes on, maybe one of an earlier run; those before it judge nothing.
     """
 
     task: Task
@@ -28,6 +29,19 @@ class Running:
     seen: int = 0
     since: int = 0
 
+    @classmethod
+    def of(cls, task: Task, folder: StudyFolder, preview: tuple[Window, ...], seed: int) -> "Running":
+        """One that is not begun yet; its model and its checkpoint will lie in the study's folder."""
+        job = Job(
+            architecture=task.candidate.architecture,
+            recipe=task.candidate.recipe,
+            seed=seed,
+            folder=str(folder.model(task.record.name).resolve()),
+            preview=preview,
+            checkpoint=str(folder.checkpoint(task.candidate.hash).resolve()),
+        )
+        return cls(task, task.record, job)
+
     def begin(self, slot: str) -> None:
         """It is on a slot from now on."""
         self.seen, self.since = self.record.steps, 0
@@ -36,7 +50,7 @@ class Running:
 
     def resume(self, resumed: Resumed) -> None:
         """It goes on from a checkpoint, which knows when it was trained."""
-        self.since = resumed.step
+        self.since, self.rested = resumed.step, self.rested or resumed.rested
         self.record = replace(self.record, stretches=resumed.stretches)
 
     def rest(self) -> None:

@@ -19,7 +19,7 @@ from unetsearch.search.engines import close_storage, journal_path, open_storage,
 from unetsearch.search.folder import StudyFolder
 from unetsearch.search.liveness import AliveFiles, Heartbeats, Key, OneOwner, Pulse, Watch, key_of
 from unetsearch.search.patience import Patience
-from unetsearch.search.records import TrialRecord
+from unetsearch.search.records import Stretch, TrialRecord
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.settings import MAXIMISED, Objective
 
@@ -34,6 +34,9 @@ GIVEN_UP = "given_up"
 
 INSTEAD_OF = "instead_of"
 """The user attribute of a trial that was put back: the number of the one that was interrupted."""
+
+SPENT = "spent"
+"""The user attribute of a trial that paused or was interrupted: its stretches so far."""
 
 T = TypeVar("T")
 
@@ -82,6 +85,13 @@ class Studies:
     def records(self) -> list[TrialRecord]:
         """All that is known, baselines first, each in the order of their numbers. Each is parsed once."""
         return [*self._records(self.baselines), *self._records(self.search)]
+
+    @property
+    def spent(self) -> list[Stretch]:
+        """When trials were trained that nothing came of yet, or ever, as far as it was written down."""
+        trials = [*self.trials(self.baselines), *self.trials(self.search)]
+        told = [trial.user_attrs.get(SPENT, ()) for trial in trials if RECORD not in trial.user_attrs]
+        return [Stretch(*stretch) for stretches in told for stretch in stretches]
 
     def _records(self, study: optuna.Study) -> list[TrialRecord]:
         found = []

@@ -9,7 +9,7 @@ from optuna.trial import Trial
 
 from unetsearch.errors import WorkFailedError
 from unetsearch.search.candidate import Task
-from unetsearch.search.claims import Elsewhere, beat, elsewhere, release
+from unetsearch.search.claims import Elsewhere, beat, elsewhere, release, show_life, spend
 from unetsearch.search.events import (
     Continued,
     Ended,
@@ -26,9 +26,9 @@ from unetsearch.search.events import (
 from unetsearch.search.folder import StudyFolder
 from unetsearch.search.ledger import Ledger
 from unetsearch.search.measured import Measurements
-from unetsearch.search.messages import Done, Failed, Job, Resumed, Stopped, Window
+from unetsearch.search.messages import Done, Failed, Resumed, Stopped, Window
 from unetsearch.search.messages import Stepped as SteppedTo
-from unetsearch.search.paused import Paused
+from unetsearch.search.paused import MOST, MOST_SHARED, Paused
 from unetsearch.search.pool import Pool
 from unetsearch.search.progress import progress_of
 from unetsearch.search.pruner import Pruner
@@ -71,7 +71,7 @@ class Search:
         self._again: list[Running] = []
         self._work = Work(space, studies)
         self._pruner = Pruner(space)
-        self._paused = Paused(self._pruner)
+        self._paused = self._none_paused()
         self._measurements = Measurements(space, pool)
         self._ledger = Ledger(studies, folder, space.objectives, self._pruner, self._measurements)
 
@@ -82,7 +82,8 @@ class Search:
         """
         interrupted = recover(self.studies)
         self._ledger.look_around()
-        self._ledger.drop_models([])
+        self.folder.drop_parts()
+        self._ledger.tidy([])
         if self.records or interrupted:
             yield Continued(self.progress.trials, interrupted, tuple(self.records))
         while True:
@@ -95,9 +96,14 @@ class Search:
     def close(self) -> None:
         """Ends the trainings that still run, saves how far they are, and puts their trials back."""
         self.pool.close(save_within=SAVE_WITHIN if self._running else 0)
+        now = time()
         for running in (*self._active, *self._paused.waiting):
-            release(self.studies, running.task.trial)
-        self._running, self._again, self._paused = {}, [], Paused(self._pruner)
+            if not release(self.studies, running.task.trial, running.stretches(now)):
+                break  # nor would the next
+        self._running, self._again, self._paused = {}, [], self._none_paused()
+
+    def _none_paused(self) -> Paused:
+        return Paused(self._pruner, MOST_SHARED if self.studies.shared else MOST)
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -108,7 +114,8 @@ class Search:
     def progress(self) -> Progress:
         """Points over a limit and repeated points cost nothing and count nothing."""
         now, waiting = time(), self._paused.waiting
-        spans = [stretch[1:] for running in (*self._active, *waiting) for stretch in running.stretches(now)]
+        own = (stretch for running in (*self._active, *waiting) for stretch in running.stretches(now))
+        spans = [stretch[1:] for stretch in (*self._ledger.spent, *own)]
         return progress_of(self.space, self.records, spans, running=len(self._active), paused=len(waiting))
 
     @property
@@ -125,6 +132,8 @@ class Search:
             self._paused.remove(running)
             yield event
         for slot in self.pool.idle:
+            if slot not in self.pool.idle:
+                continue  # its process died while this one measured for another
             if self._again:
                 yield self._begin(slot, self._again.pop(0))
                 continue
@@ -151,28 +160,23 @@ class Search:
 
     def _start(self, slot: int, task: Task) -> Iterator[Event]:
         """Measures what the objectives ask for, and begins the training."""
-        job = Job(
-            architecture=task.candidate.architecture,
-            recipe=task.candidate.recipe,
-            seed=self.space.search.seed,
-            folder=str(self.folder.model(task.record.name).resolve()),
-            preview=self.preview,
-            checkpoint=str(self.folder.checkpoint(task.candidate.hash).resolve()),
-        )
-        running = Running(task, task.record, job)
+        running = Running.of(task, self.folder, self.preview, self.space.search.seed)
         running.begin(self._place(slot))
         if self._measurements.wanted:
-            measured = self._measurements.of(task.candidate, slot)
+            measured = self._measurements.of(task.candidate, slot, lambda: show_life(self.studies))
             if isinstance(measured, Failed):
                 yield self._settle(running.failed(measured))
                 return
             running.record = replace(running.record, latency=measured.latency, memory=measured.memory)
         self._paused.begun += task.record.baseline is None
+        if slot not in self.pool.idle:
+            self._again.append(running)  # its process died after the measuring
+            return
         yield self._begin(slot, running)
 
     def _begin(self, slot: int, running: Running) -> Event:
         place = self._place(slot)
-        self.pool.start(slot, replace(running.job, slot=place))
+        self.pool.start(slot, replace(running.job, slot=place, rested=running.rested))
         running.begin(place)
         self._running[slot] = running
         return Started(running.record.name, running.task.candidate, slot)
@@ -211,7 +215,8 @@ class Search:
                 if running.pauses and self._pruner.keeps(running.record):
                     running.rest()
                     self._paused.add(running)
-                    yield Rested(running.record.name, running.record.final)
+                    spend(self.studies, running.task.trial, running.record.stretches)
+                    yield Rested(running.record.name, running.record.final, self.progress)
                 else:
                     yield self._prune(running)
             case Failed():
@@ -278,18 +283,19 @@ class Search:
             running.record = replace(running.record, parts=2)
             self._again.append(running)
             return Noted(f"{name}: {failed.reason}; once more, with each batch in two parts")
+        self._forget(running)  # from there it would only fail again
         return self._settle(running.failed(failed))
 
     def _settle(self, outcome: Outcome) -> Event:
         if not self._ledger.settle(outcome):
             return Noted(f"{outcome.record.name}: another machine has taken it over")
         if outcome.record.trained:
-            self._ledger.drop_models(running.record.name for running in self._active)
+            self._ledger.tidy(running.record.name for running in self._active)
         return Finished(outcome.record, self.progress)
 
     def _over(self) -> str | None:
         """Why nothing is left to do; None while slots warm up, and while other machines may still leave something."""
-        if self._ledger.hopeless:
+        if self._ledger.hopeless and not self._paused.waiting:
             return self._ledger.hopeless
         progress = self.progress
         if progress.over and (progress.late or not self._work.baselines_left(self.records)):

@@ -80,6 +80,7 @@ class Pulse:
         self.key = _key(job, setup)
         self.stretches: tuple[Stretch, ...] = ()  # in which it was trained before
         self.begun = time()
+        self.rested = job.rested
         self.said = float("-inf")
         self.written = monotonic()
         self.unwritable = False
@@ -108,8 +109,9 @@ class Pulse:
         if not self.job.checkpoint:
             return False
         stretches = [list(stretch) for stretch in (*self.stretches, Stretch(self.job.slot, self.begun, time()))]
+        known = {"stretches": stretches, "rested": self.rested}
         try:
-            write_checkpoint(Path(self.job.checkpoint), self.key, {**snapshot(), "stretches": stretches})
+            write_checkpoint(Path(self.job.checkpoint), self.key, {**snapshot(), **known})
         except (OSError, MemoryError) as error:
             if not self.unwritable:
                 self.unwritable = True
@@ -133,7 +135,9 @@ class Pulse:
             self.parent.say(Stepped(0, f"{error}: the training begins anew"))
             return None
         self.stretches = tuple(Stretch(*stretch) for stretch in state["stretches"])
-        self.parent.say(Resumed(state["step"], self.stretches))
+        self.rested = self.rested or state["rested"]
+        last = state["scores"][-1]["step"] if state["scores"] else 0
+        self.parent.say(Resumed(last, self.stretches, self.rested))
         return state
 
 
