@@ -14,12 +14,12 @@ INSTALLED := $(VENV)/installed
 demo: $(INSTALLED)
 	$(BIN)/unetsearch run quickstart --out studies/quickstart-cells
 
-# Every test, the slow ones too. Real images: UNETSEARCH_DATA=folder make test
+# Every test, the slow ones too, one at a time on each core. Real images: UNETSEARCH_DATA=folder make test
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-fast: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

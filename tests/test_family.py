@@ -33,7 +33,7 @@ def points(draw):
 
 @pytest.mark.slow
 @given(points())
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_point_builds_and_its_cost_is_that_of_its_module(point):
     graph = build_graph(point.architecture)
     with torch.device("meta"):

@@ -120,7 +120,7 @@ def run(
             prepared(loaded, space, path, describe(where))
         threads = slot_threads(len(devices))
         setups = [Setup(loaded, str(device), threads) for device in devices]
-        facts = studies.search.user_attrs[FACTS]
+        facts = studies.patient(lambda: studies.search.user_attrs)[FACTS]
         with Pool(setups, stall=space.search.stall) as pool:
             machine = f"{path.name}/" if storage else ""  # each machine has a folder of its own
             search = Search(space, studies, pool, folder, windows(loaded), machine)

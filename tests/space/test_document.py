@@ -387,7 +387,7 @@ def test_paths_start_at_the_file_or_at_the_working_folder_where_they_are_told_th
 
 
 @given(documents.filter(lambda document: not {"reach", "averaging"} <= document.get("training", {}).keys()))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_whatever_is_accepted_comes_back_from_its_resolved_document(document):
     import jsonschema
 
