@@ -34,7 +34,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unetsearch.network.network import build_network
 from unetsearch.search.candidate import Candidate
-from unetsearch.training.batches import DeviceData, Pair, on_device
+from unetsearch.training.device_data import DeviceData, Pair, on_device
 from unetsearch.training.inference import predict
 from unetsearch.training.metrics import image_scores
 from unetsearch.training.train import train

@@ -119,7 +119,8 @@ def run(
         if prepared is not None:
             prepared(loaded, space, path, describe(where))
         threads = slot_threads(len(devices))
-        setups = [Setup(loaded, str(device), threads) for device in devices]
+        objects = "object_f1" in space.objectives
+        setups = [Setup(loaded, str(device), threads, objects=objects) for device in devices]
         facts = studies.patient(lambda: studies.search.user_attrs)[FACTS]
         with Pool(setups, stall=space.search.stall) as pool:
             machine = f"{path.name}/" if storage else ""  # each machine has a folder of its own

@@ -81,12 +81,17 @@ def test_flat_folders_inside_the_folders_of_the_split(tmp_path):
     ]
 
 
-def test_instances_only_where_there_are_no_masks(tmp_path):
+def test_instances_are_the_masks_where_there_are_none_and_number_the_objects_else(tmp_path):
     touch(tmp_path, "images/a.png", "instances/a.png")
-    assert find_layout(tmp_path).pairs[0].instances
+    assert find_layout(tmp_path).pairs[0].objects == find_layout(tmp_path).pairs[0].mask
     touch(tmp_path, "masks/a.png", "masks_2ndHO/a.png")
     assert found(tmp_path) == [("a", "images/a.png", "masks/a.png")]
-    assert not find_layout(tmp_path).pairs[0].instances
+    (pair,) = find_layout(tmp_path).pairs
+    assert pair.objects == tmp_path / "instances" / "a.png"
+    touch(tmp_path, "images/b.png", "masks/b.png")
+    layout = find_layout(tmp_path)
+    assert [pair.objects for pair in layout.pairs] == [None, None]
+    assert layout.notes[-1] == "instances/: not read, 1 images have no file in it, e.g. b"
 
 
 def test_what_is_no_image_is_skipped(tmp_path):

@@ -127,9 +127,25 @@ def test_numbered_objects_from_the_instances_folder(tmp_path):
     (tmp_path / "masks").rename(tmp_path / "instances")
     data = load_data(settings)
     assert data.out_channels == 1
+    assert [int(each.max()) for each in data.objects] == [3] * len(data.masks)
+    assert all(np.array_equal(each > 0, mask == 1) for each, mask in zip(data.objects, data.masks, strict=True))
     assert data.notes[1] == (
         "masks number their objects (up to 3 in one image): any value above 0 is foreground (10.6 % of the pixels)"
     )
+
+
+def test_objects_that_are_numbered_beside_the_masks(tmp_path):
+    settings = folder(tmp_path)
+    plain = load_data(settings)
+    assert plain.objects is None
+    for path in (tmp_path / "masks").iterdir():
+        save(tmp_path, f"instances/{path.name}", 300 * mask(values=(0, 1)).astype(np.uint16))
+    data = load_data(settings)
+    assert {int(each.max()) for each in data.objects} == {300}
+    assert data.masks[0].max() == 1
+    assert data.fingerprint != plain.fingerprint
+    save(tmp_path, "instances/0.png", np.zeros((3, 4), np.uint16))
+    assert refused(settings) == ["masks/0.png: has another size than the file of that name in instances/"]
 
 
 def test_the_fingerprint_tells_content_and_split(tmp_path):

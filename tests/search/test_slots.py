@@ -37,7 +37,7 @@ from unetsearch.search.preview import load_previews, save_preview, windows
 from unetsearch.search.slots import THREADS, environment
 from unetsearch.search.trainer import NO_MEMORY, failure
 from unetsearch.space.architecture import Architecture
-from unetsearch.training.batches import normalised
+from unetsearch.training.device_data import normalised
 from unetsearch.training.inference import predict
 from unetsearch.training.score import Score
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unetsearch.errors import SpaceError
-from unetsearch.space import fields
+from unetsearch.space import fields, kinds
 from unetsearch.space.document import load_space, parse_space, search_settings
 from unetsearch.space.resolved import dump_space, resolved
 from unetsearch.space.settings import Baseline, LimitSettings, SplitSettings
@@ -179,7 +179,7 @@ search: {trials: 0}
         ),
         (
             "objectives: [params]",
-            "x.yaml:1  objectives: expected dice or iou among them, or the smallest network would win",
+            "x.yaml:1  objectives: expected dice, iou or object_f1 among them, or the smallest network would win",
         ),
         ("objectives: [dice, dice]", "x.yaml:1  objectives: an objective is named twice; name each once"),
         ("limits: {params: 8X}", "x.yaml:1  limits.params: expected a number such as 500k or 8M, got '8X'"),
@@ -290,7 +290,7 @@ def test_files(tmp_path):
 def values(field):
     """Anything the grammar allows for a field."""
     kind = field.kind
-    if isinstance(kind, fields.Number):
+    if isinstance(kind, kinds.Number):
         top = min(kind.high, 64) if kind.integer else kind.high
         if kind.integer:
             number = st.integers(int(kind.low) // kind.multiple, int(top) // kind.multiple).map(
@@ -308,11 +308,13 @@ def values(field):
         return st.one_of(
             number, number.map(lambda n: {"value": n}), st.lists(number, min_size=1, max_size=3, unique=True), ranges
         )
-    if isinstance(kind, fields.Flag):
+    if isinstance(kind, kinds.Flag):
         return st.one_of(st.booleans(), st.just([True, False]))
-    assert isinstance(kind, fields.Name | fields.EncoderName)
+    if isinstance(kind, kinds.Numbers):
+        return st.sampled_from([*kind.names, "1 0.5", "2, 1 1", 3])
+    assert isinstance(kind, kinds.Name | kinds.EncoderName)
     option = st.sampled_from(kind.names)
-    if isinstance(kind, fields.Name) and field.options:
+    if isinstance(kind, kinds.Name) and field.options:
         option = option.flatmap(
             lambda name: st.one_of(st.just(name), section(field.options[name]).map(lambda own: {name: own}))
         )

@@ -1,35 +1,58 @@
+"""Which crops a batch has, wherever the images are."""
+
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
+import pytest
 import torch
 
 from unetsearch.data.dataset import IGNORE, SegmentationData, Split
+from unetsearch.data.separation import Targets
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.batches import Pair, batches, normalised, on_device, pad_to
+from unetsearch.training.batches import batches
+from unetsearch.training.crops import Places
+from unetsearch.training.device_data import (
+    Resident,
+    Streamed,
+    median_frequency,
+    normalised,
+    on_device,
+)
+
+CPU = torch.device("cpu")
 
 
 def coded(height, width, offset=0.0):
     """An image whose first channel says the mask and whose other two say the position."""
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    mask = ((rows // 3 + columns // 5) % 2).to(torch.uint8)
-    return Pair(torch.stack([mask.float(), rows + offset, columns.float()]), mask)
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    mask = ((rows // 3 + columns // 5) % 2).astype(np.uint8)
+    return np.stack([mask.astype(np.float32), rows + offset, columns]), mask
+
+
+def resident(*pairs):
+    return Resident.of([image for image, _ in pairs], [mask for _, mask in pairs], CPU)
 
 
 def recipe(**values):
     return Recipe(**{"crop": 16, "batch_size": 6, **values})
 
 
-def test_image_and_mask_move_together():
-    for images, masks in islice(batches([coded(40, 31), coded(16, 50)], recipe(), seed=1), 10):
-        assert images.shape == (6, 3, 16, 16)
-        assert masks.shape == (6, 16, 16)
-        assert torch.equal(images[:, 0], masks.float())
+def test_image_mask_and_weights_move_together():
+    source = resident(coded(40, 31), coded(16, 50))
+    masks = [mask for _, mask in (coded(40, 31), coded(16, 50))]
+    source = source.with_targets(Targets(masks, [1 + mask.astype(np.float32) for mask in masks]))
+    for batch in islice(batches(source, recipe(), seed=1), 10):
+        assert batch.images.shape == (6, 3, 16, 16)
+        assert batch.masks.shape == batch.weights.shape == (6, 16, 16)
+        assert torch.equal(batch.images[:, 0], batch.masks.float())
+        assert torch.equal(batch.weights, 1 + batch.masks.float())
 
 
 def test_every_flip_and_turn_occurs_and_nothing_else():
     turns = set()
-    for images, _ in islice(batches([coded(60, 60)], recipe(), seed=0), 20):
-        for image in images:
+    for batch in islice(batches(resident(coded(60, 60)), recipe(), seed=0), 20):
+        for image in batch.images:
             by_row = image[1:, 1, 0] - image[1:, 0, 0]
             by_column = image[1:, 0, 1] - image[1:, 0, 0]
             turns.add((tuple(by_row.tolist()), tuple(by_column.tolist())))
@@ -38,33 +61,66 @@ def test_every_flip_and_turn_occurs_and_nothing_else():
 
 
 def test_every_image_is_drawn_once_before_any_is_drawn_again():
-    pairs = [coded(16, 16, offset=100.0 * index) for index in range(9)]
-    drawn = [int(image[1].min() // 100) for images, _ in islice(batches(pairs, recipe(), 3), 12) for image in images]
+    source = resident(*(coded(16, 16, offset=100.0 * index) for index in range(9)))
+    drawn = [int(image[1].min() // 100) for batch in islice(batches(source, recipe(), 3), 12) for image in batch.images]
     for start in range(0, 72, 9):
         assert sorted(drawn[start : start + 9]) == list(range(9))
 
 
-def test_the_same_seed_gives_the_same_batches_and_another_one_others():
-    def first(seed):
-        return torch.stack([images for images, _ in islice(batches([coded(40, 40)], recipe(), seed), 3)])
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_a_batch_hangs_on_seed_and_number_alone(strength):
+    source, shaded = resident(coded(40, 40), coded(50, 30)), recipe(augmentation=strength)
 
-    assert torch.equal(first(5), first(5))
-    assert not torch.equal(first(5), first(6))
+    def some(seed, start, count):
+        return torch.stack([batch.images for batch in islice(batches(source, shaded, seed, start=start), count)])
 
-
-def test_small_images_are_mirrored_and_what_was_added_is_ignored():
-    pair = coded(5, 7)
-    padded = pad_to(pair, 16)
-    assert padded.image.shape == (3, 16, 16)
-    assert torch.equal(padded.image[:, :5, :7], pair.image)
-    assert torch.equal(padded.mask[:5, :7], pair.mask)
-    assert (padded.mask != IGNORE).sum() == 35
-    expected = np.pad(pair.image.numpy(), ((0, 0), (0, 11), (0, 9)), mode="reflect")
-    assert np.array_equal(padded.image.numpy(), expected)
+    assert torch.equal(some(5, 0, 4)[2:], some(5, 2, 2))
+    assert not torch.equal(some(5, 0, 1), some(6, 0, 1))
+    assert not torch.equal(some(5, 0, 1), some(5, 1, 1))
 
 
-def test_a_single_pixel_can_be_padded():
-    assert pad_to(Pair(torch.ones(1, 1, 1), torch.ones(1, 1, dtype=torch.uint8)), 4).image.eq(1).all()
+def test_what_lies_beyond_a_border_is_mirrored_with_its_labels():
+    image, mask = coded(5, 7)
+    (batch,) = islice(batches(resident((image, mask)), recipe(batch_size=1), 0), 1)
+    expected = np.pad(image, ((0, 0), (0, 11), (0, 9)), mode="reflect")
+    orbit = [np.rot90(some, turns, (1, 2)) for some in (expected, expected[:, :, ::-1]) for turns in range(4)]
+    assert any(np.array_equal(batch.images[0].numpy(), some) for some in orbit)
+    assert torch.equal(batch.images[:, 0], batch.masks.float())
+    one = np.ones((1, 1, 1), np.float32), np.ones((1, 1), np.uint8)
+    assert next(batches(resident(one), recipe(), 0)).images.eq(1).all()
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_images_on_the_disk_give_the_same_batches(strength):
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 255, (2, *size)).astype(np.uint8) for size in ((40, 31), (16, 50), (9, 9))]
+    masks = [(image[0] > 128).astype(np.uint8) for image in images]
+    targets = Targets(masks, [mask + 1.5 for mask in masks])
+    there = Resident.of([normalised(image) for image in images], masks, CPU).with_targets(targets)
+    stored = Streamed(Places.of(masks), CPU, images, masks).with_targets(targets)
+    some = recipe(augmentation=strength, foreground=0.5)
+    for one, other in islice(zip(batches(there, some, 1, 4), batches(stored, some, 1, 4), strict=True), 5):
+        torch.testing.assert_close(one.images, other.images)
+        assert torch.equal(one.masks, other.masks)
+        assert torch.equal(one.weights, other.weights.float())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_crops_are_laid_around_the_foreground(share):
+    """Two rare classes in far corners of a large image: each is met about as often."""
+    mask = np.zeros((400, 400), np.uint8)
+    mask[2:4, 3:5], mask[390:394, 300:310] = 1, 2
+    source = resident(
+        (np.zeros((1, 400, 400), np.float32), mask), (np.zeros((1, 20, 20), np.float32), mask[50:70, :20])
+    )
+    met = [
+        frozenset(crop.unique().tolist()) - {0}
+        for batch in islice(batches(source, recipe(foreground=share), 0), 100)
+        for crop in batch.masks
+    ]
+    of_the_first = len(met) / 2
+    for label in (1, 2):
+        assert sum(label in some for some in met) / of_the_first == pytest.approx(share / 2, abs=0.08)
 
 
 def test_normalisation_is_of_each_image_and_channel():
@@ -76,10 +132,19 @@ def test_normalisation_is_of_each_image_and_channel():
     np.testing.assert_allclose(values, normalised((image * 10).astype(np.uint16)), atol=1e-6)
 
 
-def test_test_images_stay_behind():
+def test_classes_weigh_by_the_median_of_their_frequencies():
+    first, second = np.zeros((4, 5), np.uint8), np.zeros((4, 5), np.uint8)
+    first[0, :4], second[:2] = 1, IGNORE  # class 1: 4 of 20 pixels where it is seen; 0: 16 + 10 of 20 + 10; 2: nowhere
+    weights = median_frequency([first, second], 3)
+    median = (26 / 30 + 4 / 20) / 2
+    assert weights == pytest.approx((median / (26 / 30), median / (4 / 20), 0))
+
+
+@pytest.fixture
+def five():
     images = tuple(np.random.default_rng(i).integers(0, 255, (1, 8, 8)).astype(np.uint8) for i in range(5))
     masks = tuple(np.full((8, 8), index % 2, np.uint8) for index in range(5))
-    data = SegmentationData(
+    return SegmentationData(
         name="x",
         images=images,
         masks=masks,
@@ -90,11 +155,43 @@ def test_test_images_stay_behind():
         notes=(),
         fingerprint="",
     )
-    device = on_device(data, torch.device("cpu"))
-    assert [
-        torch.equal(pair.image, torch.from_numpy(normalised(images[i])))
-        for pair, i in zip(device.train, (4, 0), strict=True)
-    ]
-    assert len(device.train) == 2
-    assert len(device.validation) == 1
+
+
+@pytest.mark.parametrize("limit", [None, 0])
+def test_test_images_stay_behind(five, limit):
+    device = on_device(five, CPU, limit=limit)
+    assert isinstance(device.train, Streamed if limit == 0 else Resident)
+    seen = {
+        image.numpy().tobytes()
+        for batch in islice(batches(device.train, Recipe(crop=8), 0), 40)
+        for image in batch.images
+    }
+    expected = set()
+    for index in (4, 0):
+        image = normalised(five.images[index])
+        expected |= {np.rot90(some, turn, (1, 2)).tobytes() for some in (image, image[:, :, ::-1]) for turn in range(4)}
+    assert seen == expected
+    assert [pair.mask.unique().tolist() for pair in device.validation] == [[0]]
+    assert torch.equal(device.validation[0].image, torch.from_numpy(normalised(five.images[2])))
     assert device.classes == 2
+
+
+def test_touching_objects_are_told_apart_where_the_data_number_them(five):
+    objects = np.zeros((8, 8), np.int32)
+    objects[:, :4], objects[:, 4:6] = 1, 2
+    mask = (objects > 0).astype(np.uint8)
+    mask[0] = IGNORE
+    data = replace(five, masks=(mask,) * 5, objects=(objects,) * 5)
+    device = on_device(data, CPU, objects=True)
+    separate, plain = device.separated, device.train
+    kept = separate.masks.view(2, 8, 8)[0]
+    assert torch.equal(kept[1:, 3], torch.zeros(7, dtype=torch.uint8)), "the ridge"
+    assert kept[0].eq(IGNORE).all()
+    assert (plain.masks != separate.masks).sum() == 14
+    weights = separate.weights.view(2, 8, 8)[0]
+    assert weights[4, 3] == pytest.approx(1 + 10 * np.exp(-4 / 50))
+    assert weights[4, 2] == weights[4, 4] == 1
+    assert np.array_equal(device.validation[0].objects, np.where(mask == IGNORE, 0, objects))
+    without = on_device(replace(data, objects=None), CPU, objects=True)
+    assert torch.equal(without.separated.masks, without.train.masks)
+    assert without.validation[0].objects.max() == 1

@@ -2,14 +2,15 @@ import pytest
 import torch
 
 from unetsearch.api import reference
-from unetsearch.data.dataset import IGNORE, SegmentationData, Split
+from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.errors import DataError
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.sizes import context
 from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.batches import Pair, batches
+from unetsearch.training.batches import batches
 from unetsearch.training.context import check_context, logits_of, mirror_indices, mirrored, outputs_of
+from unetsearch.training.device_data import Resident
 
 
 def network(name="unet-2015", **values):
@@ -52,13 +53,15 @@ def test_a_crop_is_answered_like_the_whole_image():
     mask = (image[0] > 0).to(torch.uint8)
     frame = context(net.graph, 32)
     margin = frame.margin
-    images, masks = next(batches([Pair(image, mask)], recipe, 3, margin))
+    source = Resident.of([image.numpy()], [mask.numpy()], torch.device("cpu"))
+    batch = next(batches(source, recipe, 3, margin))
+    images, masks = batch.images, batch.masks
     assert images.shape == (4, 1, 32 + 2 * margin, 32 + 2 * margin)
     assert masks.shape == (4, 32, 32)
     middle = images[:, 0, margin:-margin, margin:-margin]
     assert torch.equal((middle > 0).to(torch.uint8), masks)
-    plain, _ = next(batches([Pair(image, mask)], recipe, 3))
-    assert torch.equal(plain[:, 0], middle)
+    plain = next(batches(source, recipe, 3))
+    assert torch.equal(plain.images[:, 0], middle)
     with torch.no_grad():
         heads = outputs_of(net, images, frame).heads
         assert heads[-1].shape == (4, 1, 32, 32)
@@ -70,10 +73,11 @@ def test_a_crop_is_answered_like_the_whole_image():
 
 
 def test_a_small_image_is_mirrored_up_to_the_crop_and_around_it():
-    pair = Pair(torch.randn(1, 20, 24), torch.ones(20, 24, dtype=torch.uint8))
-    images, masks = next(batches([pair], Recipe(crop=32, batch_size=2), 0, 10))
-    assert images.shape == (2, 1, 52, 52)
-    assert sorted(set(masks.flatten().tolist())) == [1, IGNORE]
+    image = torch.randn(1, 20, 24)
+    source = Resident.of([image.numpy()], [(image[0] > 0).numpy().astype("uint8")], torch.device("cpu"))
+    batch = next(batches(source, Recipe(crop=32, batch_size=2), 0, 10))
+    assert batch.images.shape == (2, 1, 52, 52)
+    assert torch.equal(batch.images[:, 0, 10:-10, 10:-10] > 0, batch.masks == 1), "with its labels"
 
 
 def data(side):

@@ -12,8 +12,9 @@ from unetsearch.graph.build import build_graph
 from unetsearch.network.network import Outputs, build_network
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
-from unetsearch.training.batches import normalised, on_device
-from unetsearch.training.losses import heads_loss, outputs_loss, presence_loss
+from unetsearch.training.device_data import normalised, on_device
+from unetsearch.training.heads import heads_loss, outputs_loss, presence_loss
+from unetsearch.training.losses import Truth
 from unetsearch.training.train import train
 
 
@@ -40,10 +41,11 @@ def test_a_crop_without_a_label_teaches_nothing_of_presence():
 
 def test_it_is_added_to_that_of_the_heads():
     heads, target = [torch.randn(2, 1, 4, 4)], torch.ones(2, 4, 4, dtype=torch.uint8)
-    alone = heads_loss("dice_ce", heads, target)
-    assert outputs_loss("dice_ce", Outputs(heads), target) == alone
+    truth = Truth(1, target)
+    alone = heads_loss(Recipe(), heads, truth)
+    assert outputs_loss(Recipe(), Outputs(heads), truth) == alone
     presence = torch.zeros(2, 1)
-    together = outputs_loss("dice_ce", Outputs(heads, presence), target)
+    together = outputs_loss(Recipe(), Outputs(heads, presence), truth)
     assert (together - alone).item() == pytest.approx(0.6931, abs=1e-4)
 
 

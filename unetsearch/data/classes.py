@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,15 @@ SIDES = ("background", "foreground")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coding:
-    """Names of the classes, background first, and the class index (or IGNORE) of every mask value."""
+    """Names of the classes, background first, and the class index (or IGNORE) of every mask value.
+
+    `numbered`: the mask values number the objects.
+    """
 
     names: tuple[str, ...]
     index: Mapping[int, int]
     notes: tuple[str, ...] = ()
+    numbered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ def decide_classes(masks: Sequence[Mask], settings: DataSettings, *, instances: 
     left_out = pixels - total.total()
     share = f"marks {_share(left_out, pixels)} of all pixels" if left_out else "occurs in no mask"
     note = f"`data: {{ignore: {settings.ignore}}}` {share}"
-    return Coding(names=coding.names, index={**coding.index, settings.ignore: IGNORE}, notes=(*coding.notes, note))
+    return replace(coding, index={**coding.index, settings.ignore: IGNORE}, notes=(*coding.notes, note))
 
 
 def _clash(settings: DataSettings) -> tuple[str, ...]:
@@ -102,7 +106,7 @@ def _coding(masks: Sequence[Mask], total: Counter[int], settings: DataSettings, 
     if instances or number_objects(masks):
         most = max(len(mask.counts) for mask in masks) - 1
         note = f"masks number their objects (up to {most} in one image): any value above 0 is foreground"
-        return _two(total, {value: int(value > 0) for value in total}, note)
+        return replace(_two(total, {value: int(value > 0) for value in total}, note), numbered=True)
     if set(total) == {0, 1, 255} and not any({1, 255} <= set(mask.counts) for mask in masks):
         example = {value: next(mask.name for mask in masks if value in mask.counts) for value in (1, 255)}
         return Refusal(

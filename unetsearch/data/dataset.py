@@ -27,7 +27,8 @@ class SegmentationData:
     `images`: each (C, H, W), uint8, uint16 or float32, as stored (they are normalised image by image when they are
     used). `masks`: each (H, W), uint8, a class index or IGNORE. `groups`: one name an image; a group never
     straddles the split. `classes`: background first. `notes`: what was found and decided, to be printed.
-    `fingerprint`: of the content and the split; another one means other data.
+    `fingerprint`: of the content and the split; another one means other data. `objects`: each (H, W), int32, 0 or the
+    number of a single object, where the data tell them apart.
     """
 
     name: str
@@ -39,6 +40,7 @@ class SegmentationData:
     split: Split
     notes: tuple[str, ...]
     fingerprint: str
+    objects: tuple[NDArray[np.int32], ...] | None = None
 
     @property
     def in_channels(self) -> int:

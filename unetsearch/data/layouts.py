@@ -36,13 +36,16 @@ EXPECTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """An image and its mask. `stem`: the image's name without suffix, after `train/` and the like where given."""
+    """An image and its mask. `stem`: the image's name without suffix, after `train/` and the like where given.
+
+    `objects`: the file that numbers its objects, from a folder instances/.
+    """
 
     stem: str
     image: Path
     mask: Path
     role: Role | None = None
-    instances: bool = False
+    objects: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +160,8 @@ def _pair_up(root: Path, folder: Path, role: Role | None) -> Layout:
     names = {path.name.lower(): path for path in _folders(folder)}
     images = [path for name, path in names.items() if name in IMAGE_FOLDERS]
     masks = [path for name, path in names.items() if name in MASK_FOLDERS]
-    masks = masks or [path for name, path in names.items() if name in INSTANCE_FOLDERS]
+    numbered = [path for name, path in names.items() if name in INSTANCE_FOLDERS]
+    masks = masks or numbered
     if not images and not masks:
         return _flat(root, folder, role)
     for kind, found in (("images", images), ("masks", masks)):
@@ -168,9 +172,20 @@ def _pair_up(root: Path, folder: Path, role: Role | None) -> Layout:
     empty = [f"{where}{path.name}/: {_nothing_in(path)}" for path in (images[0], masks[0]) if not _files(path)]
     if empty:
         return Layout(pairs=(), problems=(tuple(empty),))
-    instances = masks[0].name.lower() in INSTANCE_FOLDERS
-    layout = _match(root, _files(images[0]), _files(masks[0]), role, instances)
-    return replace(layout, notes=(*_below(root, images[0]), *_below(root, masks[0])))
+    layout = _match(root, _files(images[0]), _files(masks[0]), role)
+    notes = (*_below(root, images[0]), *_below(root, masks[0]))
+    layout = replace(layout, notes=notes)
+    return _numbered(layout, numbered[0], where) if numbered else layout
+
+
+def _numbered(layout: Layout, folder: Path, where: str) -> Layout:
+    """The same with the files that number the objects, if each image has one."""
+    files = {path.stem: path for path in _files(folder)}
+    missing = [pair.image.stem for pair in layout.pairs if pair.image.stem not in files]
+    if missing:
+        lack = f"{where}{folder.name}/: not read, {len(missing)} images have no file in it, e.g. {missing[0]}"
+        return replace(layout, notes=(*layout.notes, lack))
+    return replace(layout, pairs=tuple(replace(pair, objects=files[pair.image.stem]) for pair in layout.pairs))
 
 
 def _flat(root: Path, folder: Path, role: Role | None) -> Layout:
@@ -180,7 +195,7 @@ def _flat(root: Path, folder: Path, role: Role | None) -> Layout:
         where = "" if folder == root else f"{folder.relative_to(root).as_posix()}/: "
         found = f"{len(files)} images, but no masks among them" if files else _nothing_in(folder)
         return _only(f"{where}{found}")
-    return _match(root, [path for path in files if path not in set(masks)], masks, role, instances=False)
+    return _match(root, [path for path in files if path not in set(masks)], masks, role)
 
 
 def _nothing_in(folder: Path) -> str:
@@ -196,7 +211,7 @@ def _listed(paths: Iterable[Path]) -> str:
     return " and ".join(f"{path.name}/" for path in paths)
 
 
-def _match(root: Path, images: list[Path], masks: list[Path], role: Role | None, instances: bool) -> Layout:
+def _match(root: Path, images: list[Path], masks: list[Path], role: Role | None) -> Layout:
     """Pairs by stem. A mask whose whole stem is an image's belongs to it; else its suffix (_mask, ...) is taken off."""
 
     def shown(path: Path) -> str:
@@ -212,7 +227,7 @@ def _match(root: Path, images: list[Path], masks: list[Path], role: Role | None,
         of_mask.setdefault(stem, []).append(path)
     prefix = f"{images[0].relative_to(root).parts[0]}/" if role and images else ""
     pairs = [
-        Pair(stem=prefix + stem, image=paths[0], mask=of_mask[stem][0], role=role, instances=instances)
+        Pair(stem=prefix + stem, image=paths[0], mask=of_mask[stem][0], role=role)
         for stem, paths in of_image.items()
         if stem in of_mask
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from unetsearch.data.cells import make_cells
@@ -22,7 +23,7 @@ from unetsearch.data.checks import (
     without_foreground,
 )
 from unetsearch.data.choose import Chosen, Members, choose_split
-from unetsearch.data.classes import Refusal, decide_classes, encode
+from unetsearch.data.classes import Coding, Refusal, decide_classes, encode
 from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.data.layouts import EXPECTED, find_layout
 from unetsearch.data.masks import as_mask
@@ -59,9 +60,11 @@ def load_data(settings: DataSettings) -> SegmentationData:
     A `~` at its start is the home folder. Raises DataError with every problem that was found.
     """
     if settings.path in EMBEDDED:
-        images, masks, _ = make_cells(empty=EMBEDDED[settings.path])
+        images, masks, objects = make_cells(empty=EMBEDDED[settings.path])
         data = from_dataset(list(zip(images, masks, strict=True)), settings.path, settings)
-        return replace(data, notes=(f"the embedded synthetic cells: {data.notes[0]}", *data.notes[1:]))
+        numbered = tuple(each.astype(np.int32) for each in objects)
+        notes = (f"the embedded synthetic cells: {data.notes[0]}", *data.notes[1:])
+        return replace(data, objects=numbered, notes=notes)
     title = f"data folder {settings.path}"
     if not settings.path.strip():
         raise refusal("data", [("no folder given: name one by `data: {path: ...}`",)], [EXPECTED])
@@ -81,7 +84,7 @@ def load_data(settings: DataSettings) -> SegmentationData:
         problems=(*layout.problems, tuple(problems)),
         advice=(EXPECTED,) if any(layout.problems) else (),
         notes=layout.notes,
-        instances=any(pair.instances for pair in layout.pairs),
+        instances=any(pair.objects == pair.mask for pair in layout.pairs),
     )
     return _checked(found, settings)
 
@@ -146,6 +149,7 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
         advice = (*found.advice, *(coding.advice if isinstance(coding, Refusal) else ()))
         raise refusal(found.title, problems, advice)
     encoded = tuple(encode(mask, coding) for mask in masks)
+    objects = _objects(samples, coding)
     notes = (
         description(images),
         *found.notes,
@@ -164,12 +168,20 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
         classes=coding.names,
         split=chosen.split,
         notes=notes,
-        fingerprint=_fingerprint(digests, _digests(encoded), coding.names, chosen.split),
+        fingerprint=_fingerprint(digests, _digests([*encoded, *(objects or ())]), coding.names, chosen.split),
+        objects=objects,
     )
     empty = without_foreground(data, settings.split.seed)
     if empty:
         raise refusal(found.title, [empty])
     return replace(data, notes=(*notes, *absent_classes(data)))
+
+
+def _objects(samples: Sequence[Sample], coding: Coding) -> tuple[NDArray[np.int32], ...] | None:
+    """The numbers of the objects, where the data have them."""
+    found = [sample.mask if coding.numbered else sample.objects for sample in samples]
+    numbered = tuple(np.maximum(each, 0).astype(np.int32) for each in found if each is not None)
+    return numbered if len(numbered) == len(samples) else None
 
 
 def _members(samples: Sequence[Sample], images: Sequence[NDArray[Any]], digests: Sequence[bytes]) -> Members:

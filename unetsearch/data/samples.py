@@ -1,9 +1,9 @@
 """An image with its mask, from two files or from an item of a data set in memory, before anything is decided."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,15 @@ from unetsearch.data.checks import Problems
 from unetsearch.data.layouts import Pair, Role
 from unetsearch.data.reading import ReadingError, read_image, read_mask, stored_type, whole_numbers
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """An image, (C, H, W), and its mask as stored, (H, W), with the names that messages give them."""
+    """An image, (C, H, W), and its mask as stored, (H, W), with the names that messages give them.
+
+    `objects`: (H, W), 0 or the number of a single object, where a file beside the mask tells them.
+    """
 
     stem: str
     image: NDArray[Any]
@@ -25,22 +30,28 @@ class Sample:
     role: Role | None = None
     group: str | None = None
     notes: tuple[str, ...] = ()
+    objects: NDArray[Any] | None = None
 
 
 def read_pair(root: Path, pair: Pair) -> Sample | Problems:
-    """The sample, or a line for each of the two files that cannot be read."""
-    image_name, mask_name = (path.relative_to(root).as_posix() for path in (pair.image, pair.mask))
-    problems = []
-    try:
-        picture = read_image(pair.image)
-    except ReadingError as error:
-        problems.append(f"{image_name}: {error}")
-    try:
-        mask = read_mask(pair.mask)
-    except ReadingError as error:
-        problems.append(f"{mask_name}: {error}")
-    if problems:
+    """The sample, or a line for each of its files that cannot be read, or that do not fit together."""
+    problems: list[str] = []
+
+    def read(path: Path, reader: Callable[[Path], T]) -> T | None:
+        try:
+            return reader(path)
+        except ReadingError as error:
+            problems.append(f"{path.relative_to(root).as_posix()}: {error}")
+            return None
+
+    picture, mask = read(pair.image, read_image), read(pair.mask, read_mask)
+    numbered = pair.objects or pair.mask
+    objects = mask if numbered == pair.mask else read(numbered, read_mask)
+    if picture is None or mask is None or objects is None:
         return tuple(problems)
+    image_name, mask_name = (path.relative_to(root).as_posix() for path in (pair.image, pair.mask))
+    if objects.shape != mask.shape:
+        return (f"{mask_name}: has another size than the file of that name in {numbered.parent.name}/",)
     return Sample(
         stem=pair.stem,
         image=picture.pixels,
@@ -49,6 +60,7 @@ def read_pair(root: Path, pair: Pair) -> Sample | Problems:
         mask_name=mask_name,
         role=pair.role,
         notes=picture.notes,
+        objects=None if pair.objects is None else objects,
     )
 
 

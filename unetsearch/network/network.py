@@ -54,11 +54,14 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The logits (B, K, H, W): the final head's, or the mean of all heads' probabilities; guided, if they are."""
         if self.graph.combine == "mean":
-            outputs = self.outputs(x)
-            heads = [_guided(logits, outputs.presence) for logits in outputs.heads]
-            return mean_of(heads)
+            return self.ensemble(x)
         outputs = self._outputs(x, self.graph.heads[-1:])
         return _guided(outputs.heads[-1], outputs.presence)
+
+    def ensemble(self, x: Tensor) -> Tensor:
+        """The logits of the mean of all heads' probabilities: (B, C, H, W) -> (B, K, H, W); guided, if they are."""
+        outputs = self.outputs(x)
+        return mean_of([_guided(logits, outputs.presence) for logits in outputs.heads])
 
     def outputs(self, x: Tensor) -> Outputs:
         """Every head's logits: (B, C, H, W) -> a list of (B, K, H, W), the final one last; and presence (B, K)."""

@@ -268,8 +268,9 @@ def _narrow(points: Sequence[NetworkPoint]) -> bool:
 def _hover(point: NetworkPoint) -> str:
     measured = "" if point.latency is None else f", {milliseconds(point.latency)}"
     measured += "" if point.memory is None else f", {mebibytes(point.memory)}"
+    objects = "" if point.object_f1 is None else f", F1 of objects {point.object_f1:.4f}"
     return (
-        f"<b>{point.name}</b>  {point.words}<br>Dice {point.dice:.4f}, IoU {point.iou:.4f}<br>"
+        f"<b>{point.name}</b>  {point.words}<br>Dice {point.dice:.4f}, IoU {point.iou:.4f}{objects}<br>"
         f"{amount(point.params)} parameters, {amount(point.macs)}MACs{measured}, trained in {duration(point.seconds)}"
     )
 

@@ -144,6 +144,7 @@ def _front_table(points: Sequence[NetworkPoint]) -> str:
         "": lambda point: "front" if point.on_front else "",
         "Dice": lambda point: f"{point.dice:.4f}",
         "IoU": lambda point: f"{point.iou:.4f}",
+        "object F1": lambda point: "" if point.object_f1 is None else f"{point.object_f1:.4f}",
         "parameters": lambda point: amount(point.params),
         "MACs": lambda point: amount(point.macs),
         "latency": lambda point: "" if point.latency is None else milliseconds(point.latency),
@@ -151,9 +152,9 @@ def _front_table(points: Sequence[NetworkPoint]) -> str:
         "trained in": lambda point: duration(point.seconds),
         "network": lambda point: point.words,
     }
-    for name in ("latency", "memory"):  # known where they are objectives
-        if all(getattr(point, name) is None for point in points):
-            del columns[name]
+    for name, field in {"object F1": "object_f1", "latency": "latency", "memory": "memory"}.items():
+        if all(getattr(point, field) is None for point in points):
+            del columns[name]  # known where they are objectives
     rows = [[text(point) for text in columns.values()] for point in sorted(points, key=lambda point: point.params)]
     return _table(list(columns), rows, left=(0, 1, len(columns) - 1))
 

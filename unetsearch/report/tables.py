@@ -34,6 +34,7 @@ def _row(record: TrialRecord, classes: Sequence[str]) -> dict[str, Any]:
         "state": record.state,
         "dice": round(record.final.dice, 6) if record.scored else None,
         "iou": round(record.final.iou, 6) if record.scored else None,
+        "object_f1": record.final.object_f1 if record.scored else None,
         "params": record.params,
         "macs": record.macs,
         "activation_bytes": record.activation_bytes,

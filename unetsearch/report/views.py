@@ -56,6 +56,7 @@ class NetworkPoint:
     seconds: float
     latency: float | None = None
     memory: int | None = None
+    object_f1: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +130,7 @@ def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objectiv
             seconds=record.seconds,
             latency=record.latency,
             memory=record.memory,
+            object_f1=record.final.object_f1,
         )
         for record in trained
     )

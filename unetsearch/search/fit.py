@@ -10,6 +10,7 @@ from unetsearch.network.pretrained import pretrained_file
 from unetsearch.search.candidate import Candidate
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.backbone import PREFIX, Backbone
+from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import LimitSettings
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.values import Choice, Option, Range, Scalar
@@ -24,6 +25,7 @@ def check_fit(space: SearchSpace, data: SegmentationData) -> None:
     where pretrained weights are not to be had, or where no point keeps the limits.
     """
     check_depth(data, space.depths, space.recipe.crop)
+    _check_class_weights(space, data)
     if any(option.value is True for option in _options(space, "guidance")):
         check_guidance(data, "architecture.guidance")
     for name, architecture in _baselines(space):
@@ -34,6 +36,22 @@ def check_fit(space: SearchSpace, data: SegmentationData) -> None:
     for name in sorted(set(_pretrained(space))):
         pretrained_file(name)
     check_limits(space)
+
+
+def _check_class_weights(space: SearchSpace, data: SegmentationData) -> None:
+    """Raises SpaceError unless weights that are given are one a class."""
+    value = space.training.get("class_weights")
+    given = [option.value for option in value.options] if isinstance(value, Choice) else [space.recipe.class_weights]
+    for text in given:
+        weights = Recipe(class_weights=str(text)).weights_of_classes
+        if weights is not None and len(weights) != len(data.classes):
+            classes = ", ".join(data.classes)
+            raise SpaceError(
+                [
+                    f"training.class_weights: {text!r} are {len(weights)} numbers, but there are {len(data.classes)} "
+                    f"classes ({classes}): give one for each, background first"
+                ]
+            )
 
 
 def check_limits(space: SearchSpace) -> None:

@@ -14,8 +14,16 @@ from unetsearch.space.encoders import Describe, document_backbones
 from unetsearch.space.marks import Marked, Marker
 from unetsearch.space.quantities import parse_count, parse_duration
 from unetsearch.space.reader import Reader, largest
-from unetsearch.space.recipe import Recipe
-from unetsearch.space.settings import EMBEDDED, Baseline, DataSettings, LimitSettings, SearchSettings, SplitSettings
+from unetsearch.space.recipe import MS_SSIM_SIDE, WINDOWED, Recipe
+from unetsearch.space.settings import (
+    EMBEDDED,
+    MAXIMISED,
+    Baseline,
+    DataSettings,
+    LimitSettings,
+    SearchSettings,
+    SplitSettings,
+)
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.values import Choice, Value
 
@@ -171,7 +179,17 @@ def _training(at: Marked | None, reader: Reader) -> tuple[Recipe, dict[str, Valu
     if "reach" in keys and "averaging" in keys:
         text = "stands instead of training.reach: give one of the two"
         reader.problem(keys["averaging"], "training.averaging", text)
+    _check_windows(keys, recipe, values["loss"], reader)
     return recipe, varied
+
+
+def _check_windows(keys: Mapping[str, Marked], recipe: Recipe, loss: Value, reader: Reader) -> None:
+    """MS-SSIM needs a crop of some size."""
+    options = [str(option.value) for option in loss.options] if isinstance(loss, Choice) else []
+    windowed = [name for name in options if name in WINDOWED]
+    if windowed and recipe.crop < MS_SSIM_SIDE:
+        text = f"{windowed[0]} needs a training.crop of at least {MS_SSIM_SIDE} px (MS-SSIM: an 11 px window on the "
+        reader.problem(keys["loss"], "training.loss", f"{text}coarsest of 5 scales), got {recipe.crop}")
 
 
 def _data(at: Marked | None, reader: Reader) -> DataSettings:
@@ -210,8 +228,10 @@ def _objectives(at: Marked | None, reader: Reader) -> Any:
     names = [item.value for i, item in enumerate(items) if reader.fits(item, f"objectives[{i}]", fields.OBJECTIVES)]
     if len(set(names)) < len(names):
         reader.problem(at, "objectives", "an objective is named twice; name each once")
-    elif len(names) == len(items) and not {"dice", "iou"} & set(names):
-        reader.problem(at, "objectives", "expected dice or iou among them, or the smallest network would win")
+    elif len(names) == len(items) and not MAXIMISED & set(names):
+        reader.problem(
+            at, "objectives", "expected dice, iou or object_f1 among them, or the smallest network would win"
+        )
     return tuple(names)
 
 

@@ -1,140 +1,18 @@
 """Every key of the YAML: what it takes, its default, what it means. The reader and the JSON schema both follow it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from unetsearch.space.architecture import MAX_DEPTH, Activation, Combine, Decoder, Down, Family, Norm, Stem, Up
 from unetsearch.space.backbone import PREFIX
-from unetsearch.space.marks import Switch
+from unetsearch.space.kinds import EncoderName, Flag, Kind, Name, Number, Numbers, Text
 from unetsearch.space.quantities import COUNT_PATTERN, DURATION_PATTERN, Quantity, parse_count, parse_duration
-from unetsearch.space.recipe import Loss, Recipe
+from unetsearch.space.recipe import EQUAL, MEDIAN_FREQUENCY, Heads, Loss, Recipe
 from unetsearch.space.settings import Objective, Pruner, Reference, Sampler, SplitBy
 from unetsearch.space.skip import SkipRule
 from unetsearch.space.space import ARCHITECTURE_DEFAULTS
 from unetsearch.space.values import Scalar
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number from low to high; `below`: high itself does not fit. `multiple`: of which it must be one."""
-
-    low: float
-    high: float
-    integer: bool = False
-    below: bool = False
-    above: bool = False
-    multiple: int = 1
-
-    @property
-    def expected(self) -> str:
-        """What fits, in words."""
-        kind = "a whole number" if self.integer else "a number"
-        if self.multiple > 1:
-            kind = f"a multiple of {self.multiple}"
-        low = f"above {self.low:g}" if self.above else f"from {self.low:g}"
-        high = f"below {self.high:g}" if self.below else f"to {self.high:g}"
-        return f"{kind} {low} {high}" if self.high < 1e9 else f"{kind} of at least {self.low:g}"
-
-    def fits(self, value: object) -> bool:
-        """Whether a value of the document is such a number. A boolean is none."""
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or (self.integer and not isinstance(value, int))
-        ):
-            return False
-        low = value > self.low if self.above else value >= self.low
-        high = value < self.high if self.below else value <= self.high
-        return low and high and value % self.multiple == 0 if self.integer else low and high
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON schema."""
-        document: dict[str, Any] = {"type": "integer" if self.integer else "number"}
-        document["exclusiveMinimum" if self.above else "minimum"] = self.low
-        if self.high < 1e9:
-            document["exclusiveMaximum" if self.below else "maximum"] = self.high
-        return document | ({"multipleOf": self.multiple} if self.multiple > 1 else {})
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """One of some names."""
-
-    names: tuple[str, ...]
-
-    @property
-    def expected(self) -> str:
-        """What fits, in words."""
-        return f"one of {', '.join(self.names)}"
-
-    def fits(self, value: object) -> bool:
-        """Whether a value of the document is such a name."""
-        return value in self.names and not isinstance(value, Switch)
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON schema."""
-        return {"enum": list(self.names)}
-
-
-BACKBONE_PATTERN = rf"^{PREFIX}[A-Za-z0-9_.-]+$"
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderName:
-    """A family, or `timm/<name>`; whether timm has one of that name is looked up later."""
-
-    names: tuple[str, ...]
-
-    @property
-    def expected(self) -> str:
-        """What fits, in words."""
-        return f"one of {', '.join(self.names)}, or {PREFIX} with the name of a backbone"
-
-    def fits(self, value: object) -> bool:
-        """Whether a value of the document is such a name."""
-        if not isinstance(value, str) or isinstance(value, Switch):
-            return False
-        return value in self.names or re.search(BACKBONE_PATTERN, value) is not None
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON schema."""
-        return {"anyOf": [{"enum": list(self.names)}, {"type": "string", "pattern": BACKBONE_PATTERN}]}
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """True or false."""
-
-    expected = "true or false"
-
-    def fits(self, value: object) -> bool:
-        """Whether a value of the document is one of the two."""
-        return isinstance(value, bool)
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON schema."""
-        return {"type": "boolean"}
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A text that matches a pattern as a whole."""
-
-    expected: str
-    pattern: str = r".+"
-
-    def fits(self, value: object) -> bool:
-        """Whether a value of the document is such a text."""
-        return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON schema."""
-        return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
-
-
-Kind = Number | Name | EncoderName | Flag | Text | Quantity
 
 ANY_BACKBONE = f"{PREFIX}*"
 """What stands for every backbone among the names of choices with choices of their own."""
@@ -223,7 +101,37 @@ TRAINING: dict[str, Field] = {
     "batch_size": Field(Number(1, 4096, integer=True), _RECIPE.batch_size, "crops a step"),
     "learning_rate": Field(Number(0, 10, above=True), _RECIPE.learning_rate, "of AdamW, at its height"),
     "weight_decay": Field(Number(0, 10), _RECIPE.weight_decay, "of AdamW"),
-    "loss": Field(_names(Loss), _RECIPE.loss, "dice_ce: cross-entropy plus soft Dice"),
+    "loss": Field(
+        _names(Loss),
+        _RECIPE.loss,
+        "dice_ce: cross-entropy plus soft Dice; unet++, unet3+: the sums of these papers",
+    ),
+    "heads": Field(_names(Heads), _RECIPE.heads, "the losses of several heads: their mean, or their sum"),
+    "head_weights": Field(
+        Numbers("numbers, such as 1 0.5"),
+        _RECIPE.head_weights,
+        "what each head's loss counts, the final one first; the last number is for all that are left",
+    ),
+    "class_weights": Field(
+        Numbers(
+            f"{EQUAL}, {MEDIAN_FREQUENCY}, or a number for each class, background first", (EQUAL, MEDIAN_FREQUENCY)
+        ),
+        _RECIPE.class_weights,
+        "what each class counts in the loss: by its frequency, or as told, background first",
+    ),
+    "weight_map": Field(
+        Flag(),
+        _RECIPE.weight_map,
+        "pixels between close objects count more (2015 U-Net); touching ones are told apart",
+    ),
+    "augmentation": Field(
+        Number(0, 2),
+        _RECIPE.augmentation,
+        "strength of rotation, scale, elastic deformation, brightness, noise, blur; 0: flips and right angles only",
+    ),
+    "foreground": Field(
+        Number(0, 1), _RECIPE.foreground, "share of the crops that are laid around a pixel of the foreground"
+    ),
     "warmup": Field(Number(0, 1), _RECIPE.warmup, "share of the steps in which the learning rate rises"),
     "decay": Field(Number(0, 1), _RECIPE.decay, "share of the steps in which it falls to zero at the end"),
     "reach": Field(

@@ -11,12 +11,9 @@ from unetsearch.space.fields import (
     SEARCH,
     SPLIT,
     TRAINING,
-    EncoderName,
     Field,
-    Kind,
-    Name,
-    Number,
 )
+from unetsearch.space.kinds import EncoderName, Kind, Name, Number, Numbers
 from unetsearch.space.marks import Marked, Switch
 from unetsearch.space.values import Choice, Option, Range, Scalar, Value, fixed
 
@@ -93,7 +90,7 @@ class Reader:
         """Whether the value is of the kind; notes it where it is not."""
         if kind.fits(at.value):
             return True
-        self.expect(at, path, kind.expected, kind.names if isinstance(kind, Name | EncoderName) else ())
+        self.expect(at, path, kind.expected, kind.names if isinstance(kind, Name | EncoderName | Numbers) else ())
         return False
 
     def _fixed_only(self, at: Marked, path: str, field: Field) -> None:

@@ -3,7 +3,32 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Loss = Literal["dice_ce", "cross_entropy", "dice"]
+Loss = Literal[
+    "dice_ce",
+    "cross_entropy",
+    "dice",
+    "focal",
+    "iou",
+    "tversky",
+    "lovasz",
+    "ms_ssim",
+    "unet++-2018",
+    "unet++",
+    "unet3+",
+]
+Heads = Literal["mean", "sum"]
+
+EQUAL, MEDIAN_FREQUENCY = "equal", "median_frequency"
+
+WINDOWED: frozenset[Loss] = frozenset({"ms_ssim", "unet3+"})
+"""Losses with MS-SSIM in them."""
+
+MS_SSIM_SIDE = 176
+"""Pixels that a crop needs for MS-SSIM: its window of 11 px on the coarsest of 5 scales, each half of the last."""
+
+
+LATER = ("heads", "head_weights", "class_weights", "weight_map", "augmentation", "foreground")
+"""Values that trainings of version 0.1.0 had not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +39,12 @@ class Recipe:
     steps, is flat, and falls linearly to zero over the last `decay`. Scores are those of a moving average of the
     weights, which reaches back over the share `reach` of the steps so far: an early score then tells more of the final
     one (`benchmarks/early_scores.py`). `averaging`: an exponential average with this decay a step instead.
+
+    `heads`: the losses of several heads are averaged or summed up; `head_weights`: what each counts, the final one
+    first, the last number for all that are left (`1 0.5`). `class_weights`: `equal`, `median_frequency`, or a number
+    for each class, background first. `weight_map`: pixels between close objects count more, as in the 2015 U-Net, and
+    objects that touch are told apart. `augmentation`: its strength; at 0, crops are only flipped and turned by right
+    angles. `foreground`: the share of the crops that are laid around a pixel of the foreground.
     """
 
     steps: int = 600
@@ -23,12 +54,43 @@ class Recipe:
     learning_rate: float = 4e-3
     weight_decay: float = 1e-4
     loss: Loss = "dice_ce"
+    heads: Heads = "mean"
+    head_weights: str = "1"
+    class_weights: str = EQUAL
+    weight_map: bool = False
+    augmentation: float = 0.0
+    foreground: float = 0.0
     warmup: float = 0.05
     decay: float = 0.25
     reach: float = 0.2
     averaging: float | None = None
 
+    @property
+    def weights_of_heads(self) -> tuple[float, ...]:
+        """The numbers of `head_weights`."""
+        return numbers(str(self.head_weights))
+
+    @property
+    def weights_of_classes(self) -> tuple[float, ...] | None:
+        """The numbers of `class_weights`; None where none are given."""
+        return None if self.class_weights in (EQUAL, MEDIAN_FREQUENCY) else numbers(str(self.class_weights))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain scalars, for YAML, JSON and the canonical hash; of `reach` and `averaging` the one that counts."""
         unused = "averaging" if self.averaging is None else "reach"
         return {name: value for name, value in asdict(self).items() if name != unused}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells one training from another: a value that came later is left out where it changes nothing."""
+        default = Recipe()
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if name not in LATER or value != getattr(default, name)
+        }
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """`1 0.5` -> (1.0, 0.5). Raises ValueError where it is no list of numbers."""
+    return tuple(float(word) for word in text.replace(",", " ").split())

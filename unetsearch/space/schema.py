@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from unetsearch.space import fields
-from unetsearch.space.fields import Field, Number
+from unetsearch.space.fields import Field
+from unetsearch.space.kinds import BACKBONE_PATTERN, Number
 
 
 def json_schema() -> dict[str, Any]:
@@ -85,7 +86,7 @@ def _range(kind: Number) -> dict[str, Any]:
 def _one_of_these(keys: Mapping[str, Any]) -> dict[str, Any]:
     named = _object({name: own for name, own in keys.items() if name != fields.ANY_BACKBONE})
     if fields.ANY_BACKBONE in keys:
-        named["patternProperties"] = {fields.BACKBONE_PATTERN: keys[fields.ANY_BACKBONE]}
+        named["patternProperties"] = {BACKBONE_PATTERN: keys[fields.ANY_BACKBONE]}
     return named | {"minProperties": 1, "maxProperties": 1}
 
 

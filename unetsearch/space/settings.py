@@ -9,7 +9,7 @@ from unetsearch.space.values import Scalar
 SplitBy = Literal["auto", "random", "blocks", "groups", "folders"]
 Sampler = Literal["auto", "enumerate", "tpe", "nsga2", "random"]
 Pruner = Literal["pareto", "none"]
-Objective = Literal["dice", "iou", "params", "macs", "latency", "memory"]
+Objective = Literal["dice", "iou", "object_f1", "params", "macs", "latency", "memory"]
 Reference = Literal[
     "unet",
     "unet-2015",
@@ -22,7 +22,7 @@ Reference = Literal[
     "eff-unet",
 ]
 
-MAXIMISED: frozenset[Objective] = frozenset({"dice", "iou"})
+MAXIMISED: frozenset[Objective] = frozenset({"dice", "iou", "object_f1"})
 
 MEASURED: frozenset[Objective] = frozenset({"latency", "memory"})
 """Objectives that are measured on the study's device, and not counted."""

@@ -23,11 +23,15 @@ def outputs_of(network: Network, images: Tensor, frame: Context) -> Outputs:
     return Outputs([_answered(logits, frame, frame) for logits in outputs.heads], outputs.presence)
 
 
-def logits_of(network: Network, images: Tensor) -> Tensor:
-    """The logits (B, K, H, W) of whole images (B, C, H, W), mirrored at their border as far as the network reads."""
+def logits_of(network: Network, images: Tensor, *, ensemble: bool = False) -> Tensor:
+    """The logits (B, K, H, W) of whole images (B, C, H, W), mirrored at their border as far as the network reads.
+
+    `ensemble`: those of the mean of all heads' probabilities, whatever the network's own output is.
+    """
     rows, columns = context(network.graph, images.shape[-2]), context(network.graph, images.shape[-1])
     images = mirrored(images, rows.margin, columns.margin)
-    return _answered(network(_seen(images, rows, columns)), rows, columns)
+    answer = network.ensemble if ensemble else network
+    return _answered(answer(_seen(images, rows, columns)), rows, columns)
 
 
 def mirrored(images: Tensor, rows: int, columns: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 
+import psutil
 import torch
 
 from unetsearch.errors import UnetsearchError
@@ -58,6 +59,11 @@ def has_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # torch has no public question for a processor's bfloat16 instructions
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on the device (MPS shares the machine's)."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else psutil.virtual_memory().available
 
 
 def describe(device: torch.device) -> str:

@@ -1,19 +1,50 @@
-"""Label maps and scores of whole images."""
+"""Label maps and scores of images of any size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 import torch
 from torch import Tensor
 
+from unetsearch.data.dataset import IGNORE
+from unetsearch.data.objects import connected, object_f1
+from unetsearch.network.cost import COST_IMAGE_SIZE, cost
+from unetsearch.network.guidance import mean_of
 from unetsearch.network.network import Network
-from unetsearch.training.batches import Pair
 from unetsearch.training.context import logits_of
-from unetsearch.training.device import autocast, memory_format
+from unetsearch.training.device import autocast, free_memory, memory_format
+from unetsearch.training.device_data import Pair
 from unetsearch.training.metrics import Overlap, image_scores, mean_overlap
 
 PIXELS_A_BATCH = 2**18
 """Images of one size are predicted together up to so many pixels: four of 256x256."""
+
+IMAGES_AT_ONCE = 64
+"""So many images are scored before the next ones are looked at, which may have to be read from the disk."""
+
+SHARE = 0.5
+"""Of the free memory that the features of one image may take."""
+
+SMALLEST_TILE = 256
+"""Pixels a side: a network sees what it was made to see, however little memory there is."""
+
+OVERLAP = 0.5
+"""Share of a tile that it has in common with the next one; their probabilities are blended by a Gaussian."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """How images are predicted.
+
+    `ensemble`: the mean of all heads' probabilities. `turns`: the mean over the eight flips and right angles.
+    `memory`: bytes that the features of an image may take, None: a share of what is free; what takes more is predicted
+    tile by tile.
+    """
+
+    ensemble: bool = False
+    turns: bool = False
+    memory: float | None = None
 
 
 def labels(logits: Tensor) -> Tensor:
@@ -21,7 +52,7 @@ def labels(logits: Tensor) -> Tensor:
     return ((logits[:, 0] > 0) if logits.shape[1] == 1 else logits.argmax(1)).to(torch.uint8)
 
 
-def predict(network: Network, images: Sequence[Tensor]) -> list[Tensor]:
+def predict(network: Network, images: Sequence[Tensor], how: Inference = Inference()) -> list[Tensor]:
     """The label map (H, W) of each normalised image (C, H, W), any sizes, in their order, on the processor.
 
     Sets evaluation mode.
@@ -29,20 +60,69 @@ def predict(network: Network, images: Sequence[Tensor]) -> list[Tensor]:
     network.eval()
     predictions: list[Tensor] = []
     with torch.inference_mode():
-        for _, alike in groupby(images, key=lambda image: image.shape):
-            group = list(alike)
-            count = max(1, PIXELS_A_BATCH // group[0][0].numel())
-            for start in range(0, len(group), count):
-                batch = torch.stack(group[start : start + count])
-                batch = batch.contiguous(memory_format=memory_format(batch.device))
-                with autocast(batch.device):
-                    predictions += labels(logits_of(network, batch)).cpu()
+        for batch in _alike(images):
+            with autocast(batch.device):
+                predictions += labels(_logits(network, batch, how)).cpu()
     return predictions
 
 
-def evaluate(network: Network, pairs: Sequence[Pair], classes: int) -> Overlap:
-    """Dice and IoU on whole images, by class; masks are on the processor. Sets evaluation mode."""
-    predictions = predict(network, [pair.image for pair in pairs])
-    return mean_overlap(
-        [image_scores(prediction, pair.mask, classes) for prediction, pair in zip(predictions, pairs, strict=True)]
+def evaluate(network: Network, pairs: Sequence[Pair], classes: int, how: Inference = Inference()) -> Overlap:
+    """Dice and IoU on whole images, by class, and F1 of objects where pairs have them. Sets evaluation mode."""
+    scores, objects = [], []
+    for start in range(0, len(pairs), IMAGES_AT_ONCE):
+        some = [pairs[place] for place in range(start, min(start + IMAGES_AT_ONCE, len(pairs)))]
+        for pair, prediction in zip(some, predict(network, [pair.image for pair in some], how), strict=True):
+            scores.append(image_scores(prediction, pair.mask, classes))
+            if pair.objects is not None:
+                found = (prediction != 0) & (pair.mask != IGNORE)
+                objects.append(object_f1(pair.objects, connected(found.numpy())))
+    return mean_overlap(scores, objects)
+
+
+def tile_side(network: Network, device: torch.device, memory: float | None = None) -> int:
+    """The side, in pixels, of the largest square whose features fit into the memory; a multiple of 2^depth."""
+    limit = SHARE * free_memory(device) if memory is None else memory
+    pixel = cost(network.graph, COST_IMAGE_SIZE).activation_bytes / (COST_IMAGE_SIZE[0] * COST_IMAGE_SIZE[1])
+    step: int = 2 ** max(node.level for node in network.graph.nodes)
+    return int(max((limit / pixel) ** 0.5, SMALLEST_TILE)) // step * step
+
+
+def _alike(images: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Batches of images of one size."""
+    for _, group in groupby(images, key=lambda image: image.shape):
+        alike = list(group)
+        count = max(1, PIXELS_A_BATCH // alike[0][0].numel())
+        for start in range(0, len(alike), count):
+            batch = torch.stack(alike[start : start + count])
+            yield batch.contiguous(memory_format=memory_format(batch.device))
+
+
+def _logits(network: Network, images: Tensor, how: Inference) -> Tensor:
+    """(B, C, H, W) -> (B, K, H, W)."""
+    if not how.turns:
+        return _tiled(network, images, how)
+    each = []
+    for flip in (False, True):
+        for turns in range(4):
+            turned = (images.flip(-1) if flip else images).rot90(turns, (-2, -1))
+            back = _tiled(network, turned, how).rot90(-turns, (-2, -1))
+            each.append(back.flip(-1) if flip else back)
+    return mean_of(each)
+
+
+def _tiled(network: Network, images: Tensor, how: Inference) -> Tensor:
+    """As a whole where that fits into the memory, else tile by tile."""
+    side = tile_side(network, images.device, how.memory)
+    if images[:, 0].numel() <= side**2:
+        return logits_of(network, images, ensemble=how.ensemble)
+    from monai.inferers.utils import sliding_window_inference  # importing it takes longer than predicting a few images
+
+    def probabilities(tile: Tensor) -> Tensor:
+        logits = logits_of(network, tile, ensemble=how.ensemble).float()
+        return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
+
+    blended = sliding_window_inference(
+        images, side, 1, probabilities, overlap=OVERLAP, mode="gaussian", padding_mode="reflect"
     )
+    assert isinstance(blended, Tensor)
+    return blended.logit() if blended.shape[1] == 1 else blended.log()

@@ -11,10 +11,11 @@ from unetsearch.data.dataset import IGNORE
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Dice and IoU by foreground class, means over images."""
+    """Dice and IoU by foreground class, and F1 of objects where it was asked for, means over images."""
 
     dice: tuple[float, ...]
     iou: tuple[float, ...]
+    object_f1: float | None = None
 
 
 def image_scores(prediction: Tensor, truth: Tensor, classes: int) -> tuple[Tensor, Tensor]:
@@ -34,11 +35,11 @@ def image_scores(prediction: Tensor, truth: Tensor, classes: int) -> tuple[Tenso
     return dice, iou
 
 
-def mean_overlap(scores: Sequence[tuple[Tensor, Tensor]]) -> Overlap:
-    """The means over images of what `image_scores` gave, by class."""
+def mean_overlap(scores: Sequence[tuple[Tensor, Tensor]], objects: Sequence[float] = ()) -> Overlap:
+    """The means over images of what `image_scores` gave, by class, and of the F1 of objects, where there are any."""
     dice = torch.stack([dice for dice, _ in scores]).double().mean(0)
     iou = torch.stack([iou for _, iou in scores]).double().mean(0)
-    return Overlap(tuple(dice.tolist()), tuple(iou.tolist()))
+    return Overlap(tuple(dice.tolist()), tuple(iou.tolist()), sum(objects) / len(objects) if objects else None)
 
 
 def _histogram(labels: Tensor, classes: int) -> Tensor:

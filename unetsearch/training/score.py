@@ -10,7 +10,7 @@ class Score:
 
     `step`: optimizer steps done. `loss`: mean training loss since the last evaluation. `dice`, `iou`: means over
     the foreground classes, each the mean over images of the class's score (absent from truth and prediction: 1).
-    `seconds`: since the training began, evaluations included.
+    `seconds`: since the training began, evaluations included. `object_f1`: mean over images, where it is an objective.
     """
 
     step: int
@@ -20,6 +20,7 @@ class Score:
     dice_by_class: tuple[float, ...]
     iou_by_class: tuple[float, ...]
     seconds: float
+    object_f1: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain scalars and lists, for JSON."""

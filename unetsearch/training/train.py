@@ -7,18 +7,20 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unetsearch.graph.sizes import context
 from unetsearch.network.network import Network
-from unetsearch.space.recipe import Recipe
+from unetsearch.space.recipe import MEDIAN_FREQUENCY, Recipe
 from unetsearch.training.average import Average
-from unetsearch.training.batches import DeviceData, batches
+from unetsearch.training.batches import batches
 from unetsearch.training.checkpoint import Pulse, State, random_state, set_random_state
 from unetsearch.training.context import outputs_of
 from unetsearch.training.device import autocast, memory_format
+from unetsearch.training.device_data import DeviceData
+from unetsearch.training.heads import outputs_loss
 from unetsearch.training.inference import evaluate
-from unetsearch.training.losses import outputs_loss
+from unetsearch.training.losses import Truth
 from unetsearch.training.metrics import Overlap
 from unetsearch.training.score import Score
 
@@ -55,7 +57,7 @@ def train(
     if not 1 <= parts <= recipe.batch_size:
         raise ValueError(f"a batch of {recipe.batch_size} crops cannot be trained in {parts} parts")
     started = perf_counter()
-    device = data.train[0].image.device
+    device = data.device
     network.to(memory_format=memory_format(device))
     average = Average(network, recipe)
     scored = average.network
@@ -87,15 +89,18 @@ def train(
         }
 
     frame = context(network.graph, recipe.crop)
-    crops = batches(data.train, recipe, seed, frame.margin, start=done)
+    source = data.separated if recipe.weight_map else data.train
+    classes = class_weights(recipe, data)
+    crops = batches(source, recipe, seed, frame.margin, start=done)
 
-    for step, (images, masks) in enumerate(islice(crops, recipe.steps - done), start=done + 1):
+    for step, batch in enumerate(islice(crops, recipe.steps - done), start=done + 1):
         network.train()
         optimizer.zero_grad()
-        for some, truth in zip(images.tensor_split(parts), masks.tensor_split(parts), strict=True):
+        for part in batch.split(parts):
             with autocast(device):
-                outputs = outputs_of(network, some.contiguous(memory_format=memory_format(device)), frame)
-            loss = outputs_loss(recipe.loss, outputs, truth) * (len(some) / len(images))
+                outputs = outputs_of(network, part.images.contiguous(memory_format=memory_format(device)), frame)
+            truth = Truth(network.graph.out_channels, part.masks, part.weights, classes)
+            loss = outputs_loss(recipe, outputs, truth) * (len(part.images) / recipe.batch_size)
             loss.backward()  # type: ignore[no-untyped-call]
             loss_sum = loss_sum + loss.detach()  # a sum on the device: reading it would wait
         torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
@@ -119,6 +124,12 @@ def train(
             pulse(step, snapshot)
 
 
+def class_weights(recipe: Recipe, data: DeviceData) -> Tensor | None:
+    """What each class counts in the loss (C,), background first; None where all count the same."""
+    weights = data.frequency if recipe.class_weights == MEDIAN_FREQUENCY else recipe.weights_of_classes
+    return None if weights is None else torch.tensor(weights, device=data.device)
+
+
 def _score(step: int, loss: float, overlap: Overlap, seconds: float) -> Score:
     return Score(
         step=step,
@@ -127,6 +138,7 @@ def _score(step: int, loss: float, overlap: Overlap, seconds: float) -> Score:
         iou=sum(overlap.iou) / len(overlap.iou),
         dice_by_class=overlap.dice,
         iou_by_class=overlap.iou,
+        object_f1=overlap.object_f1,
         seconds=seconds,
     )
 

@@ -1,0 +1,35 @@
+"""Targets in which touching objects are told apart, and what each of their pixels weighs (the 2015 U-Net)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unetsearch.data.dataset import IGNORE, SegmentationData
+from unetsearch.data.objects import connected, separation_weights, told_apart
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Of the training images, in their order: masks (H, W), uint8, and weights (H, W), float32."""
+
+    masks: Sequence[NDArray[np.uint8]]
+    weights: Sequence[NDArray[np.float32]]
+
+
+def separated(data: SegmentationData) -> Targets:
+    """The masks of the training images with a ridge of background between touching objects, and their weight maps.
+
+    Without numbered objects the connected parts of the foreground serve, of which none touch.
+    """
+    masks, weights = [], []
+    for index in data.split.train:
+        mask = data.masks[index]
+        objects = connected((mask != 0) & (mask != IGNORE))
+        if data.objects is not None:
+            objects = told_apart(np.where(mask == IGNORE, 0, data.objects[index]).astype(np.int32))
+            mask = np.where((mask != IGNORE) & (objects == 0), 0, mask).astype(np.uint8)
+        masks.append(mask)
+        weights.append(1 + separation_weights(objects))
+    return Targets(masks, weights)

@@ -1,0 +1,155 @@
+"""What a value of the document may be: each kind says what it expects, what fits, and how a JSON schema has it."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from unetsearch.space.backbone import PREFIX
+from unetsearch.space.marks import Switch
+from unetsearch.space.quantities import Quantity
+from unetsearch.space.recipe import numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number from low to high; `below`: high itself does not fit. `multiple`: of which it must be one."""
+
+    low: float
+    high: float
+    integer: bool = False
+    below: bool = False
+    above: bool = False
+    multiple: int = 1
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        kind = "a whole number" if self.integer else "a number"
+        if self.multiple > 1:
+            kind = f"a multiple of {self.multiple}"
+        low = f"above {self.low:g}" if self.above else f"from {self.low:g}"
+        high = f"below {self.high:g}" if self.below else f"to {self.high:g}"
+        return f"{kind} {low} {high}" if self.high < 1e9 else f"{kind} of at least {self.low:g}"
+
+    def fits(self, value: object) -> bool:
+        """Whether a value of the document is such a number. A boolean is none."""
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or (self.integer and not isinstance(value, int))
+        ):
+            return False
+        low = value > self.low if self.above else value >= self.low
+        high = value < self.high if self.below else value <= self.high
+        return low and high and value % self.multiple == 0 if self.integer else low and high
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON schema."""
+        document: dict[str, Any] = {"type": "integer" if self.integer else "number"}
+        document["exclusiveMinimum" if self.above else "minimum"] = self.low
+        if self.high < 1e9:
+            document["exclusiveMaximum" if self.below else "maximum"] = self.high
+        return document | ({"multipleOf": self.multiple} if self.multiple > 1 else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One of some names."""
+
+    names: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        return f"one of {', '.join(self.names)}"
+
+    def fits(self, value: object) -> bool:
+        """Whether a value of the document is such a name."""
+        return value in self.names and not isinstance(value, Switch)
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON schema."""
+        return {"enum": list(self.names)}
+
+
+BACKBONE_PATTERN = rf"^{PREFIX}[A-Za-z0-9_.-]+$"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderName:
+    """A family, or `timm/<name>`; whether timm has one of that name is looked up later."""
+
+    names: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        """What fits, in words."""
+        return f"one of {', '.join(self.names)}, or {PREFIX} with the name of a backbone"
+
+    def fits(self, value: object) -> bool:
+        """Whether a value of the document is such a name."""
+        if not isinstance(value, str) or isinstance(value, Switch):
+            return False
+        return value in self.names or re.search(BACKBONE_PATTERN, value) is not None
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON schema."""
+        return {"anyOf": [{"enum": list(self.names)}, {"type": "string", "pattern": BACKBONE_PATTERN}]}
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """True or false."""
+
+    expected = "true or false"
+
+    def fits(self, value: object) -> bool:
+        """Whether a value of the document is one of the two."""
+        return isinstance(value, bool)
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON schema."""
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that matches a pattern as a whole."""
+
+    expected: str
+    pattern: str = r".+"
+
+    def fits(self, value: object) -> bool:
+        """Whether a value of the document is such a text."""
+        return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON schema."""
+        return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
+
+
+NUMBERS_PATTERN = r"\d+(\.\d+)?([ ,]+\d+(\.\d+)?)*"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Some numbers in a text, `1 0.5`, not all of them 0; or one of some names."""
+
+    expected: str
+    names: tuple[str, ...] = ()
+
+    def fits(self, value: object) -> bool:
+        """Whether a value of the document is such a text, or a single number."""
+        if value in self.names:
+            return True
+        text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+        return isinstance(text, str) and re.fullmatch(NUMBERS_PATTERN, text) is not None and any(numbers(text))
+
+    def schema(self) -> dict[str, Any]:
+        """As JSON schema."""
+        one: list[dict[str, Any]] = [{"type": "string", "pattern": f"^(?:{NUMBERS_PATTERN})$"}]
+        one.append({"type": "number", "exclusiveMinimum": 0})
+        return {"anyOf": [*one, *([{"enum": list(self.names)}] if self.names else [])]}
+
+
+Kind = Number | Name | EncoderName | Flag | Text | Numbers | Quantity

@@ -1,0 +1,153 @@
+"""Augmentation of a whole batch on its device, each sample by its own draw; image, mask and weights move together."""
+
+from dataclasses import dataclass
+from math import ceil, cos, exp, pi, sin
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+ANGLE = pi / 4
+"""Of the free rotation, either way; right angles are drawn beside it."""
+
+SCALE = 0.2
+"""Of the logarithm of the scale, either way."""
+
+ELASTIC = 10.0
+"""Pixels: the deviation of the displacements of a 3x3 grid (Ronneberger et al. 2015, section 3.1)."""
+
+CONTRAST, BRIGHTNESS, GAMMA = 0.25, 0.25, 0.3
+"""Of the logarithm, of the image's deviations, of the logarithm; either way."""
+
+NOISE = 0.15
+"""Deviations of the image, at most."""
+
+BLUR = (0.06, 0.24, 0.4, 0.24, 0.06)
+"""A Gaussian of one pixel, which is mixed in to some share."""
+
+Draw = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images (B, C, H, W), float32, masks (B, h, w), uint8, and what each pixel weighs (B, h, w), float32, or None.
+
+    The masks are of the images' middle: an unpadded network reads more than it answers.
+    """
+
+    images: Tensor
+    masks: Tensor
+    weights: Tensor | None = None
+
+    def split(self, parts: int) -> list["Batch"]:
+        """The same samples in so many parts."""
+        images, masks = self.images.tensor_split(parts), self.masks.tensor_split(parts)
+        weights = [None] * parts if self.weights is None else self.weights.tensor_split(parts)
+        return [Batch(*each) for each in zip(images, masks, weights, strict=True)]
+
+
+def window_side(side: int, strength: float) -> int:
+    """Pixels a side that a sample of `side` may be taken from, with the displacements that are likely."""
+    if strength == 0:
+        return side
+    angle = ANGLE * min(strength, 1)
+    return ceil(side * (cos(angle) + sin(angle)) * exp(SCALE * strength) + 4 * ELASTIC * strength)
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What is done to each sample of a batch: (B,), but `shifts` (B, 2, 3, 3), rows and columns in pixels."""
+
+    angle: Draw
+    scale: Draw
+    shifts: Draw
+    contrast: Draw
+    brightness: Draw
+    gamma: Draw
+    noise: Draw
+    blur: Draw
+    seed: int
+
+    @classmethod
+    def of(cls, random: np.random.Generator, count: int, strength: float) -> "Draws":
+        """Those of so many samples; `strength` 1 is the full measure."""
+
+        def either_way(width: float) -> Draw:
+            return (width * random.uniform(-1, 1, count)).astype(np.float32)
+
+        return cls(
+            angle=either_way(ANGLE * min(strength, 1)),
+            scale=np.exp(either_way(SCALE * strength)),
+            shifts=random.normal(0, ELASTIC * strength, (count, 2, 3, 3)).astype(np.float32),
+            contrast=np.exp(either_way(CONTRAST * strength)),
+            brightness=either_way(BRIGHTNESS * strength),
+            gamma=np.exp(either_way(GAMMA * strength)),
+            noise=np.abs(either_way(NOISE * strength)),
+            blur=np.minimum(np.abs(either_way(strength)), 1),
+            seed=int(random.integers(2**63)),
+        )
+
+
+def augment(windows: Batch, draws: Draws, side: int, inner: int) -> Batch:
+    """Images of `side` and masks of `inner` pixels out of windows (B, C, w, w) and (B, w, w)."""
+    device = windows.images.device
+    places = _places(draws, windows.images.shape[-1], side, device)
+    images = functional.grid_sample(
+        windows.images, places.flip(-1), mode="bilinear", padding_mode="reflection", align_corners=True
+    )
+    begin = (side - inner) // 2
+    middle = places[:, begin : begin + inner, begin : begin + inner]
+    masks, weights = _nearest(windows.masks, middle), windows.weights
+    return Batch(_shaded(images, draws), masks, None if weights is None else _nearest(weights, middle))
+
+
+def _places(draws: Draws, window: int, side: int, device: torch.device) -> Tensor:
+    """Where in the window each pixel of each sample comes from: (B, side, side, 2), row and column, from -1 to 1."""
+    line = torch.arange(side, device=device, dtype=torch.float32) - (side - 1) / 2
+    turn = _matrices(draws, device) * (2 / (window - 1))
+    # rows and columns by one matrix a sample: (B, 2, 2) of what a step down and a step right is
+    places = turn[:, None, None, 0] * line[None, :, None, None] + turn[:, None, None, 1] * line[None, None, :, None]
+    shifts = moved(draws.shifts * np.float32(2 / (window - 1)), device)
+    bent = functional.interpolate(shifts, (side, side), mode="bicubic", align_corners=True)
+    return places + bent.permute(0, 2, 3, 1)
+
+
+def _matrices(draws: Draws, device: torch.device) -> Tensor:
+    """(B, 2, 2): the rows and columns of the window that one pixel down, and one to the right, lead further."""
+    cosine, sine = draws.scale * np.cos(draws.angle), draws.scale * np.sin(draws.angle)
+    return moved(np.stack([np.stack([cosine, sine], 1), np.stack([-sine, cosine], 1)], 1).astype(np.float32), device)
+
+
+def _nearest(maps: Tensor, places: Tensor) -> Tensor:
+    """The values (B, h, w) of maps (B, w, w) at the nearest pixel; beyond the border mirrored, as the images are."""
+    last = maps.shape[-1] - 1
+    pixels = ((places + 1) * (last / 2)).abs()
+    pixels = (last - (last - pixels).abs()).clamp(0, last).round().long()
+    index = pixels[..., 0] * (last + 1) + pixels[..., 1]
+    return maps.flatten(1).gather(1, index.flatten(1)).view(index.shape)
+
+
+def _shaded(images: Tensor, draws: Draws) -> Tensor:
+    """Blur, gamma, contrast, brightness and noise, in place."""
+    channels, device = images.shape[1], images.device
+
+    def each(draw: Draw) -> Tensor:
+        return moved(draw, device)[:, None, None, None]
+
+    line = moved(np.array(BLUR, np.float32), device)
+    kernel = (line[:, None] * line).expand(channels, 1, -1, -1)
+    images = images.lerp_(functional.conv2d(images, kernel, padding=len(BLUR) // 2, groups=channels), each(draws.blur))
+    low = images.amin((1, 2, 3), keepdim=True)
+    span = (images.amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
+    images = images.sub_(low).div_(span).pow_(each(draws.gamma)).mul_(span).add_(low)
+    generator = torch.Generator(device).manual_seed(draws.seed)
+    noise = torch.empty_like(images).normal_(generator=generator).mul_(each(draws.noise))
+    return images.mul_(each(draws.contrast)).add_(each(draws.brightness)).add_(noise)
+
+
+def moved(values: np.ndarray[Any, Any], device: torch.device) -> Tensor:
+    """Numbers on the device, without waiting for it."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -1,0 +1,260 @@
+"""The images of a data set where training reads them: on the device as a whole, or from the disk as they are needed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unetsearch.data.dataset import IGNORE, SegmentationData
+from unetsearch.data.objects import Objects, connected
+from unetsearch.data.separation import Targets, separated
+from unetsearch.training.augment import Batch, moved
+from unetsearch.training.crops import Crops, Places
+from unetsearch.training.device import free_memory
+
+MIN_DEVIATION = 1e-6
+"""A constant channel is left at 0 and not divided by nothing."""
+
+SHARE = 0.25
+"""Of the free memory that the training images may take; larger data sets are read from the disk."""
+
+Pixels = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One image (C, H, W), float32, normalised, and its mask (H, W), uint8; its objects (H, W), where they are scored.
+
+    The mask is on the processor: scores are counted there (in double precision, which MPS has not).
+    """
+
+    image: Tensor
+    mask: Tensor
+    objects: Objects | None = None
+
+
+class Source(Protocol):
+    """Where crops come from."""
+
+    @property
+    def places(self) -> Places:
+        """Where they may lie."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are wanted."""
+        ...
+
+    def windows(self, crops: Crops) -> Batch:
+        """The images (B, C, side, side) of some crops, with masks and weights of the same size."""
+        ...
+
+    def with_targets(self, targets: Targets) -> Self:
+        """The same images with other masks, and what their pixels weigh."""
+        ...
+
+
+@dataclass(frozen=True)
+class Resident:
+    """All images, one after the other, on the device: pixels (P, C), masks (P,), weights (P,) or None.
+
+    A batch is one look-up, whatever the sizes of its images.
+    """
+
+    places: Places
+    pixels: Tensor
+    masks: Tensor
+    weights: Tensor | None = None
+
+    @classmethod
+    def of(cls, images: Sequence[Pixels], masks: Sequence[NDArray[np.uint8]], device: torch.device) -> Self:
+        """Of normalised images (C, H, W) and their masks (H, W)."""
+        pixels = torch.cat([torch.from_numpy(image.reshape(len(image), -1).T) for image in images])
+        return cls(Places.of(masks), pixels.contiguous().to(device), _flat(masks, device))
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.pixels.device
+
+    def windows(self, crops: Crops) -> Batch:
+        """As in Source."""
+        offset, width = self._offsets[crops.image, None], self.places.sizes[crops.image, 1, None]
+        rows, columns, turned = crops.rows * width, crops.columns, crops.turned[:, None]
+        down = moved(np.where(turned, columns, rows) + offset, self.device)
+        across = moved(np.where(turned, rows, columns), self.device)
+        index = down[:, :, None] + across[:, None, :]
+        images = self.pixels.index_select(0, index.flatten()).view(*index.shape, -1).permute(0, 3, 1, 2)
+        return Batch(images, self.masks[index], None if self.weights is None else self.weights[index])
+
+    def with_targets(self, targets: Targets) -> Self:
+        """As in Source."""
+        masks, weights = (_flat(maps, self.device) for maps in (targets.masks, targets.weights))
+        return replace(self, masks=masks, weights=weights)
+
+    @cached_property
+    def _offsets(self) -> NDArray[np.int64]:
+        areas: NDArray[np.int64] = self.places.sizes.prod(1)
+        offsets: NDArray[np.int64] = areas.cumsum() - areas
+        return offsets
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """Images (C, H, W) as they are stored, mostly on the disk, with their masks and weights."""
+
+    places: Places
+    device: torch.device
+    images: Sequence[Pixels]
+    masks: Sequence[Pixels]
+    weights: Sequence[Pixels] | None = None
+
+    def windows(self, crops: Crops) -> Batch:
+        """As in Source; read on the processor, and moved without waiting for the device."""
+        images, masks, weights = [], [], []
+        for sample, image in enumerate(crops.image):
+            mean, deviation = self._spread(int(image))
+            images.append((_taken(self.images[image], crops, sample).astype(np.float32) - mean) / deviation)
+            masks.append(_taken(self.masks[image], crops, sample))
+            if self.weights is not None:
+                weights.append(_taken(self.weights[image], crops, sample))
+        return Batch(
+            moved(np.stack(images), self.device),
+            moved(np.stack(masks), self.device),
+            moved(np.stack(weights), self.device) if weights else None,
+        )
+
+    def with_targets(self, targets: Targets) -> Self:
+        """As in Source."""
+        return replace(self, masks=targets.masks, weights=targets.weights)
+
+    @cached_property
+    def _spreads(self) -> dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        return {}
+
+    def _spread(self, image: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        if image not in self._spreads:
+            self._spreads[image] = spread(self.images[image])
+        return self._spreads[image]
+
+
+@dataclass(frozen=True)
+class DeviceData:
+    """What one process trains and scores on.
+
+    `train`: the training images. `validation`: whole images with their masks. `classes`: how many there are.
+    `frequency`: the weight of each class by the median of their frequencies. `targets`: gives the masks in which
+    touching objects are told apart, with the weight maps.
+    """
+
+    train: Source
+    validation: Sequence[Pair]
+    classes: int
+    frequency: tuple[float, ...] = ()
+    targets: Callable[[], Targets] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the training is."""
+        return self.train.device
+
+    @cached_property
+    def separated(self) -> Source:
+        """The training images with touching objects told apart, and weight maps."""
+        assert self.targets is not None
+        return self.train.with_targets(self.targets())
+
+
+class Stored(Sequence[Pair]):
+    """Validation images that are normalised and moved whenever they are asked for."""
+
+    def __init__(self, data: SegmentationData, device: torch.device, *, objects: bool) -> None:
+        self._data = data
+        self._device = device
+        self._objects = objects
+
+    def __len__(self) -> int:
+        return len(self._data.split.validation)
+
+    def __getitem__(self, place: Any) -> Any:
+        index = self._data.split.validation[place]
+        image = torch.from_numpy(normalised(self._data.images[index])).to(self._device)
+        mask = self._data.masks[index]
+        return Pair(image, torch.from_numpy(mask), objects_of(self._data, index) if self._objects else None)
+
+
+def on_device(
+    data: SegmentationData, device: torch.device, *, objects: bool = False, limit: float | None = None
+) -> DeviceData:
+    """The training and validation images, normalised each by itself. Test images stay behind.
+
+    Where they take more than `limit` bytes (left out: a share of the memory that is free on the device) they are read
+    from where they are stored, batch by batch. `objects`: those of the validation images are scored too.
+    """
+    seen = (*data.split.train, *data.split.validation)
+    size = sum(4 * data.images[index].size + 6 * data.masks[index].size for index in seen)
+    masks = [data.masks[index] for index in data.split.train]
+    stored = Stored(data, device, objects=objects)
+    train: Source
+    if size > (SHARE * free_memory(device) if limit is None else limit):
+        train = Streamed(Places.of(masks), device, [data.images[index] for index in data.split.train], masks)
+        validation: Sequence[Pair] = stored
+    else:
+        train = Resident.of([normalised(data.images[index]) for index in data.split.train], masks, device)
+        validation = tuple(stored[place] for place in range(len(stored)))
+    frequency = median_frequency(masks, len(data.classes))
+    return DeviceData(train, validation, len(data.classes), frequency, lambda: separated(data))
+
+
+def objects_of(data: SegmentationData, index: int) -> Objects:
+    """The objects of an image as they were numbered; else the connected parts of its foreground."""
+    mask = data.masks[index]
+    if data.objects is None:
+        return connected((mask != 0) & (mask != IGNORE))
+    return np.where(mask == IGNORE, 0, data.objects[index]).astype(np.int32)
+
+
+def median_frequency(masks: Sequence[NDArray[np.uint8]], classes: int) -> tuple[float, ...]:
+    """The weight of each class: median of the frequencies / its frequency; 0 for one that is nowhere.
+
+    A class's frequency is its share of the labelled pixels of the images that show it (Eigen and Fergus 2015, arXiv
+    1411.4734, section 6.3.2).
+    """
+    counts = np.array([np.bincount(mask.ravel(), minlength=IGNORE + 1)[:IGNORE] for mask in masks])[:, :classes]
+    labelled = counts.sum(1, keepdims=True)
+    shown = (labelled * (counts > 0)).sum(0)
+    frequency = counts.sum(0) / np.maximum(shown, 1)
+    there = frequency > 0
+    weights = np.median(frequency[there]) / np.where(there, frequency, 1) * there if there.any() else frequency
+    return tuple(float(weight) for weight in weights)
+
+
+def spread(image: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation of each channel (C, 1, 1) of an image (C, H, W)."""
+    values = image.astype(np.float32)
+    mean = values.mean((1, 2), keepdims=True, dtype=np.float64)
+    deviation = values.std((1, 2), keepdims=True, dtype=np.float64)
+    return mean.astype(np.float32), np.maximum(deviation, MIN_DEVIATION).astype(np.float32)
+
+
+def normalised(image: Pixels) -> NDArray[np.float32]:
+    """(C, H, W) of any type -> float32 with mean 0 and deviation 1 in every channel of this image."""
+    mean, deviation = spread(image)
+    result: NDArray[np.float32] = (image.astype(np.float32) - mean) / deviation
+    return result
+
+
+def _taken(maps: Pixels, crops: Crops, sample: int) -> Pixels:
+    """The window (..., side, side) of one sample."""
+    window = maps[..., crops.rows[sample][:, None], crops.columns[sample][None, :]]
+    return window.swapaxes(-2, -1) if crops.turned[sample] else window
+
+
+def _flat(maps: Sequence[Pixels], device: torch.device) -> Tensor:
+    return torch.cat([torch.from_numpy(np.ascontiguousarray(each)).flatten() for each in maps]).to(device)
