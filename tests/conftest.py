@@ -14,6 +14,14 @@ from tests.search.postgres import postgres  # noqa: F401 (a fixture)
 from unetsearch import cli
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Nothing is kept in the user's own folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNETSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def real_data() -> Callable[[str], Path]:
     """The folder of a public image set by its name; skips where UNETSEARCH_DATA does not hold it."""

@@ -2,11 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,13 @@ from unetsearch.data.choose import Chosen, Members, choose_split
 from unetsearch.data.classes import Coding, Refusal, decide_classes, encode
 from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.data.layouts import EXPECTED, find_layout
-from unetsearch.data.masks import as_mask
-from unetsearch.data.reading import ReadingError, large_images_allowed
-from unetsearch.data.samples import Sample, from_item, read_pair
+from unetsearch.data.masks import Mask, as_mask
+from unetsearch.data.reading import ReadingError
+from unetsearch.data.samples import THREADS, Sample, from_item, read_pairs
+from unetsearch.data.store import kept, key_of
 from unetsearch.space.settings import EMBEDDED, DataSettings
 
-THREADS = 4  # decoders release the interpreter lock
+T = TypeVar("T", bound=np.generic)
 
 
 class SizedDataset(Protocol):
@@ -43,7 +44,10 @@ class SizedDataset(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What there is to check: the samples that could be read, the problems so far by kind, and what to advise."""
+    """What there is to check: the samples that could be read, the problems so far by kind, and what to advise.
+
+    `instances`: the masks are known to number their objects. `stored`: they come from files.
+    """
 
     name: str
     title: str
@@ -52,6 +56,7 @@ class Found:
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     instances: bool = False
+    stored: bool = False
 
 
 def load_data(settings: DataSettings) -> SegmentationData:
@@ -74,8 +79,7 @@ def load_data(settings: DataSettings) -> SegmentationData:
         unknown = f"the home folder {Path(settings.path).parts[0]} is not known: write the whole path"
         raise refusal(title, [(unknown,)], [EXPECTED]) from None
     layout = find_layout(root)
-    with large_images_allowed(), ThreadPoolExecutor(THREADS) as pool:
-        read = list(pool.map(lambda pair: read_pair(root, pair), layout.pairs))
+    read = read_pairs(root, layout.pairs)
     problems = [line for item in read if not isinstance(item, Sample) for line in item]
     found = Found(
         name=_name(root),
@@ -85,6 +89,7 @@ def load_data(settings: DataSettings) -> SegmentationData:
         advice=(EXPECTED,) if any(layout.problems) else (),
         notes=layout.notes,
         instances=any(pair.objects == pair.mask for pair in layout.pairs),
+        stored=True,
     )
     return _checked(found, settings)
 
@@ -148,8 +153,8 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
         problems.append(() if isinstance(chosen, Chosen) else chosen)
         advice = (*found.advice, *(coding.advice if isinstance(coding, Refusal) else ()))
         raise refusal(found.title, problems, advice)
-    encoded = tuple(encode(mask, coding) for mask in masks)
-    objects = _objects(samples, coding)
+    encoded = _made(found, ("masks", sorted(coding.index.items())), masks, lambda mask: encode(mask, coding))
+    objects = _objects(found, masks, coding)
     notes = (
         description(images),
         *found.notes,
@@ -177,11 +182,23 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
     return replace(data, notes=(*notes, *absent_classes(data)))
 
 
-def _objects(samples: Sequence[Sample], coding: Coding) -> tuple[NDArray[np.int32], ...] | None:
+def _objects(found: Found, masks: Sequence[Mask], coding: Coding) -> tuple[NDArray[np.int32], ...] | None:
     """The numbers of the objects, where the data have them."""
-    found = [sample.mask if coding.numbered else sample.objects for sample in samples]
-    numbered = tuple(np.maximum(each, 0).astype(np.int32) for each in found if each is not None)
-    return numbered if len(numbered) == len(samples) else None
+    if not coding.numbered:
+        numbers = [sample.objects for sample in found.samples]
+        masks = [as_mask("", each) for each in numbers if each is not None]
+    if len(masks) < len(found.samples):
+        return None
+    return _made(found, ("objects",), masks, lambda mask: np.maximum(mask.pixels, 0).astype(np.int32))
+
+
+def _made(
+    found: Found, what: tuple[Any, ...], masks: Sequence[Mask], make: Callable[[Mask], NDArray[T]]
+) -> tuple[NDArray[T], ...]:
+    """What is made of each mask: of files it is kept on the disk."""
+    if not found.stored:
+        return tuple(map(make, masks))
+    return tuple(kept(key_of(*what, _digests([mask.pixels for mask in masks])), lambda: map(make, masks)))
 
 
 def _members(samples: Sequence[Sample], images: Sequence[NDArray[Any]], digests: Sequence[bytes]) -> Members:

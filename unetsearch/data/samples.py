@@ -1,7 +1,10 @@
 """An image with its mask, from two files or from an item of a data set in memory, before anything is decided."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +13,20 @@ from numpy.typing import NDArray
 
 from unetsearch.data.checks import Problems
 from unetsearch.data.layouts import Pair, Role
-from unetsearch.data.reading import ReadingError, read_image, read_mask, stored_type, whole_numbers
+from unetsearch.data.reading import (
+    ReadingError,
+    large_images_allowed,
+    read_image,
+    read_mask,
+    stored_type,
+    whole_numbers,
+)
+from unetsearch.data.store import kept, key_of
+
+THREADS = 4  # decoders release the interpreter lock
+
+AT_ONCE = 64
+"""So many files are decoded before the first of them are taken."""
 
 T = TypeVar("T")
 
@@ -61,6 +77,63 @@ def read_pair(root: Path, pair: Pair) -> Sample | Problems:
         role=pair.role,
         notes=picture.notes,
         objects=None if pair.objects is None else objects,
+    )
+
+
+def read_pairs(root: Path, pairs: Sequence[Pair]) -> list[Sample | Problems]:
+    """The samples of all pairs in their order, decoded once: they are kept, by the content of their files.
+
+    Each pair that cannot be read has its problems instead; then nothing is kept.
+    """
+    try:
+        key = key_of([(pair.stem, *_contents(root, pair)) for pair in pairs])
+        arrays = kept(key, lambda: _arrays(root, pairs))
+    except (OSError, _UnreadableError):
+        return list(_decoded(root, pairs))
+    return [_sample(root, pair, *arrays[4 * place : 4 * place + 4]) for place, pair in enumerate(pairs)]
+
+
+class _UnreadableError(Exception):
+    """There are problems."""
+
+
+def _contents(root: Path, pair: Pair) -> Iterator[tuple[str, str]]:
+    """Name and content of each of its files."""
+    for path in filter(None, (pair.image, pair.mask, pair.objects)):
+        with path.open("rb") as file:
+            yield path.relative_to(root).as_posix(), file_digest(file, "sha256").hexdigest()
+
+
+def _decoded(root: Path, pairs: Sequence[Pair]) -> Iterator[Sample | Problems]:
+    """A few at a time: the others may not fit in memory."""
+    with large_images_allowed(), ThreadPoolExecutor(THREADS) as pool:
+        for start in range(0, len(pairs), AT_ONCE):
+            yield from pool.map(lambda pair: read_pair(root, pair), pairs[start : start + AT_ONCE])
+
+
+def _arrays(root: Path, pairs: Sequence[Pair]) -> Iterator[NDArray[Any]]:
+    """Four a sample: image, mask, objects (none: without pixels), and the notes as JSON."""
+    for sample in _decoded(root, pairs):
+        if not isinstance(sample, Sample):
+            raise _UnreadableError
+        yield sample.image
+        yield sample.mask
+        yield np.zeros((0, 0), np.uint8) if sample.objects is None else sample.objects
+        yield np.frombuffer(json.dumps(sample.notes).encode(), np.uint8)
+
+
+def _sample(
+    root: Path, pair: Pair, image: NDArray[Any], mask: NDArray[Any], objects: NDArray[Any], notes: NDArray[Any]
+) -> Sample:
+    return Sample(
+        stem=pair.stem,
+        image=image,
+        mask=mask,
+        image_name=pair.image.relative_to(root).as_posix(),
+        mask_name=pair.mask.relative_to(root).as_posix(),
+        role=pair.role,
+        notes=tuple(json.loads(notes.tobytes())),
+        objects=objects if objects.size else None,
     )
 
 

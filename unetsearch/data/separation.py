@@ -1,13 +1,15 @@
 """Targets in which touching objects are told apart, and what each of their pixels weighs (the 2015 U-Net)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unetsearch.data.dataset import IGNORE, SegmentationData
 from unetsearch.data.objects import connected, separation_weights, told_apart
+from unetsearch.data.store import kept, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +23,19 @@ class Targets:
 def separated(data: SegmentationData) -> Targets:
     """The masks of the training images with a ridge of background between touching objects, and their weight maps.
 
-    Without numbered objects the connected parts of the foreground serve, of which none touch.
+    Without numbered objects the connected parts of the foreground serve, of which none touch. Made once a data set.
     """
-    masks, weights = [], []
+    arrays = kept(key_of("separated", data.fingerprint), lambda: _made(data))
+    return Targets(arrays[::2], arrays[1::2])
+
+
+def _made(data: SegmentationData) -> Iterator[NDArray[Any]]:
+    """Mask and weights in turn."""
     for index in data.split.train:
         mask = data.masks[index]
         objects = connected((mask != 0) & (mask != IGNORE))
         if data.objects is not None:
             objects = told_apart(np.where(mask == IGNORE, 0, data.objects[index]).astype(np.int32))
             mask = np.where((mask != IGNORE) & (objects == 0), 0, mask).astype(np.uint8)
-        masks.append(mask)
-        weights.append(1 + separation_weights(objects))
-    return Targets(masks, weights)
+        yield mask
+        yield 1 + separation_weights(objects)

@@ -1,0 +1,127 @@
+"""Arrays on the disk that are read as if they were in memory: made once, shared by all processes of a machine."""
+
+import json
+import mmap
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+CACHE = "UNETSEARCH_CACHE"
+"""The environment variable that names the folder of what is kept; left out, the system's own for such files."""
+
+VERSION = 1
+"""Of the files, and of what is made from images and masks."""
+
+ALIGNED = 64
+"""Bytes at whose multiples arrays begin."""
+
+Array = NDArray[Any]
+
+
+class Kept(np.ndarray[Any, Any]):
+    """An array that lies in a file. Another process is given the place instead of the content."""
+
+    place: "tuple[str, int] | None"
+
+    @classmethod
+    def at(cls, path: str, offset: int, dtype: str, shape: tuple[int, ...]) -> Self:
+        """The array there. Changes stay in memory; nothing is written."""
+        state = Path(path).stat()
+        content = _mapped(path, state.st_ino, state.st_mtime_ns)
+        kept = super().__new__(cls, tuple(shape), np.dtype(dtype), content, offset)
+        kept.place = path, offset
+        return kept
+
+    def __array_finalize__(self, base: object) -> None:
+        self.place = None
+        if isinstance(base, Kept) and base.place is not None:
+            path, offset = base.place
+            further = self.ctypes.data - base.ctypes.data
+            if 0 <= further <= base.nbytes - self.nbytes:  # a part of it, not a copy
+                self.place = path, offset + further
+
+    def __reduce__(self) -> Any:
+        if self.place is None or not self.flags.c_contiguous:
+            return np.array(self, subok=False).__reduce__()
+        return Kept.at, (*self.place, self.dtype.str, self.shape)
+
+
+@lru_cache(maxsize=64)
+def _mapped(path: str, *_: int) -> mmap.mmap:
+    """The content of a file, once while it is the same file."""
+    with Path(path).open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+
+
+def cache_folder() -> Path:
+    """Where arrays are kept between studies."""
+    return Path(os.environ.get(CACHE) or platformdirs.user_cache_dir("unetsearch", False))
+
+
+def key_of(*facts: object) -> str:
+    """A name for what follows from these facts."""
+    return sha256(repr((VERSION, *facts)).encode()).hexdigest()[:32]
+
+
+def kept(key: str, make: Callable[[], Iterable[Array]]) -> Sequence[Array]:
+    """What is kept under a key; else what is made is kept, one array at a time, and given as it lies on the disk.
+
+    A file that is damaged is made anew. Of two processes that make it at once, each writes a file of its own, and the
+    later one takes its place as a whole. Where the disk refuses, the arrays are given in memory.
+    """
+    return _found(key) or _keep(key, make)
+
+
+def _found(key: str) -> Sequence[Array]:
+    """The arrays under a key; none where there is no such file, or another content than was written."""
+    path = cache_folder() / f"{key}.arrays"
+    try:
+        with path.open("rb") as file:
+            file.seek(-8, os.SEEK_END)
+            length = int.from_bytes(file.read(8), "little")
+            file.seek(-8 - length, os.SEEK_END)
+            index = json.loads(file.read(length))
+        arrays = [Kept.at(str(path), offset, dtype, shape) for offset, dtype, shape, _ in index]
+        with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
+            whole = list(pool.map(_digest, arrays)) == [digest for *_, digest in index]
+    except (OSError, ValueError, TypeError):
+        return []
+    return arrays if whole else []
+
+
+def _keep(key: str, make: Callable[[], Iterable[Array]]) -> Sequence[Array]:
+    folder = cache_folder()
+    beside = folder / f"{key}.{uuid4().hex}.part"
+    index = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            for array in make():
+                file.write(b"\0" * (-file.tell() % ALIGNED))
+                index.append((file.tell(), array.dtype.str, array.shape, _digest(array)))
+                file.write(np.ascontiguousarray(array).data)
+            said = json.dumps(index).encode()
+            file.write(said + len(said).to_bytes(8, "little"))
+        beside.replace(folder / f"{key}.arrays")
+    except OSError:
+        return list(make())
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+    return _found(key)
+
+
+def _digest(array: Array) -> str:
+    content = sha256(f"{array.dtype.str} {array.shape}".encode())
+    content.update(np.ascontiguousarray(array).data)
+    return content.hexdigest()
