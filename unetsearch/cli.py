@@ -144,20 +144,32 @@ def show_space(
 @app.command()
 def show(
     architecture: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="ARCH", help="A published network (unet, unet++, unet3+, ...), STUDY#TRIAL, or a network's YAML."
         ),
-    ],
+    ] = None,
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draws it into an SVG file.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also writes all of it as an HTML page.")] = None,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="The image's height and width, or one number. [256]")
     ] = None,
+    augmentation: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Instead: what augmentation makes of a data folder's images (or of cells)."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The picture of --augmentation.")] = Path(
+        "augmentation.png"
+    ),
 ) -> None:
     """Draws one architecture, with a table of its nodes: shapes, parameters, MACs, receptive fields."""
     from unetsearch import describe
 
+    if augmentation is not None:
+        describe.print_augmentation(_console(), augmentation, out)
+        return
+    if architecture is None:
+        raise UnetsearchError("show: name an architecture (unet, STUDY#TRIAL, a YAML), or give --augmentation DATA")
     pixels = describe.read_size(size) if size is not None else None
     describe.print_architecture(_console(), architecture, size=pixels, svg=svg, html=html)
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unetsearch import api
+from unetsearch.data.load import load_data
 from unetsearch.errors import UnetsearchError
 from unetsearch.files import write_atomically
 from unetsearch.graph.build import build_graph
@@ -21,10 +22,14 @@ from unetsearch.graph.references import REFERENCES, about, baseline_architecture
 from unetsearch.graph.sizes import LARGEST
 from unetsearch.network.cost import Cost
 from unetsearch.network.files import read_architecture
+from unetsearch.report.augmented import STRENGTHS, augmentation_picture
+from unetsearch.report.images import as_png
 from unetsearch.report.notes import counted_notes
 from unetsearch.report.words import amount, duration, topology
 from unetsearch.search.candidate import Candidate
 from unetsearch.space.architecture import Architecture
+from unetsearch.space.recipe import Recipe
+from unetsearch.space.settings import DataSettings
 from unetsearch.space.space import SearchSpace
 
 COUNTED = 2000
@@ -193,3 +198,18 @@ def _write(path: Path, text: str) -> None:
 def _listed(names: Sequence[str], most: int = 12) -> str:
     shown = ", ".join(islice(names, most))
     return shown + (f" and {len(names) - most} more" if len(names) > most else "") if names else "none"
+
+
+def print_augmentation(console: Console, data: str, out: Path) -> None:
+    """Draws what augmentation makes of the images of a folder, or of an embedded set, into a PNG file.
+
+    Raises UnetsearchError where the data cannot be read, or the file cannot be written.
+    """
+    loaded = load_data(DataSettings(path=data))
+    picture = augmentation_picture(loaded, Recipe())
+    try:
+        out.write_bytes(as_png(picture))
+    except OSError as error:
+        raise UnetsearchError(f"--out {out}: cannot be written ({error.strerror or error})") from None
+    strengths = ", ".join(f"{strength:g}" for strength in STRENGTHS)
+    console.print(f"{out}: crops of {loaded.name} by `training: {{augmentation: ...}}` of {strengths}", markup=False)

@@ -181,7 +181,7 @@ def test_touching_objects_are_told_apart_where_the_data_number_them(five):
     objects[:, :4], objects[:, 4:6] = 1, 2
     mask = (objects > 0).astype(np.uint8)
     mask[0] = IGNORE
-    data = replace(five, masks=(mask,) * 5, objects=(objects,) * 5)
+    data = replace(five, masks=(mask,) * 5, objects=(objects,) * 5, fingerprint="with objects")
     device = on_device(data, CPU, objects=True)
     separate, plain = device.separated, device.train
     kept = separate.masks.view(2, 8, 8)[0]
@@ -192,6 +192,6 @@ def test_touching_objects_are_told_apart_where_the_data_number_them(five):
     assert weights[4, 3] == pytest.approx(1 + 10 * np.exp(-4 / 50))
     assert weights[4, 2] == weights[4, 4] == 1
     assert np.array_equal(device.validation[0].objects, np.where(mask == IGNORE, 0, objects))
-    without = on_device(replace(data, objects=None), CPU, objects=True)
+    without = on_device(replace(data, objects=None, fingerprint="without"), CPU, objects=True)
     assert torch.equal(without.separated.masks, without.train.masks)
     assert without.validation[0].objects.max() == 1

@@ -28,11 +28,16 @@ AGREED, MISSED, EXTRA, IGNORED = (255, 255, 255), (59, 130, 246), (239, 68, 68),
 """Foreground found, foreground missed, foreground that is none, and pixels that are not scored."""
 
 
-def data_uri(pixels: NDArray[np.uint8]) -> str:
-    """A uint8 image (H, W) or (H, W, 3) as PNG in a `data:` address."""
+def as_png(pixels: NDArray[np.uint8]) -> bytes:
+    """A uint8 image (H, W) or (H, W, 3) as a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
-    return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()
+
+
+def data_uri(pixels: NDArray[np.uint8]) -> str:
+    """The same in a `data:` address."""
+    return f"data:image/png;base64,{b64encode(as_png(pixels)).decode()}"
 
 
 def class_colours(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:

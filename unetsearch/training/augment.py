@@ -1,6 +1,7 @@
 """Augmentation of a whole batch on its device, each sample by its own draw; image, mask and weights move together."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, cos, exp, pi, sin
 from typing import Any
 
@@ -92,41 +93,40 @@ class Draws:
 
 def augment(windows: Batch, draws: Draws, side: int, inner: int) -> Batch:
     """Images of `side` and masks of `inner` pixels out of windows (B, C, w, w) and (B, w, w)."""
-    device = windows.images.device
-    places = _places(draws, windows.images.shape[-1], side, device)
-    images = functional.grid_sample(
-        windows.images, places.flip(-1), mode="bilinear", padding_mode="reflection", align_corners=True
-    )
+    places = _places(draws, windows.images.shape[-1], side, windows.images.device)
+    images = _sampled(windows.images, places, "bilinear")
     begin = (side - inner) // 2
     middle = places[:, begin : begin + inner, begin : begin + inner]
-    masks, weights = _nearest(windows.masks, middle), windows.weights
-    return Batch(_shaded(images, draws), masks, None if weights is None else _nearest(weights, middle))
+    masks = _sampled(windows.masks.unsqueeze(1).float(), middle, "nearest")[:, 0].to(windows.masks.dtype)
+    weights = windows.weights
+    if weights is not None:
+        weights = _sampled(weights.unsqueeze(1).float(), middle, "nearest")[:, 0]
+    return Batch(_shaded(images, draws), masks, weights)
+
+
+def _sampled(maps: Tensor, places: Tensor, mode: str) -> Tensor:
+    """Maps (B, C, w, w) at places (B, h, w, 2); beyond the border mirrored."""
+    return functional.grid_sample(maps, places, mode=mode, padding_mode="reflection", align_corners=True)
 
 
 def _places(draws: Draws, window: int, side: int, device: torch.device) -> Tensor:
-    """Where in the window each pixel of each sample comes from: (B, side, side, 2), row and column, from -1 to 1."""
+    """Where in the window each pixel of each sample comes from: (B, side, side, 2), column and row, from -1 to 1."""
+    unit = 2 / (window - 1)
+    cosine, sine = unit * draws.scale * np.cos(draws.angle), unit * draws.scale * np.sin(draws.angle)
+    # what one pixel to the right, and one down, lead further: (B, 2, 2)
+    steps = moved(np.stack([np.stack([cosine, -sine], 1), np.stack([sine, cosine], 1)], 1).astype(np.float32), device)
     line = torch.arange(side, device=device, dtype=torch.float32) - (side - 1) / 2
-    turn = _matrices(draws, device) * (2 / (window - 1))
-    # rows and columns by one matrix a sample: (B, 2, 2) of what a step down and a step right is
-    places = turn[:, None, None, 0] * line[None, :, None, None] + turn[:, None, None, 1] * line[None, None, :, None]
-    shifts = moved(draws.shifts * np.float32(2 / (window - 1)), device)
-    bent = functional.interpolate(shifts, (side, side), mode="bicubic", align_corners=True)
+    places = steps[:, None, None, 0] * line[None, None, :, None] + steps[:, None, None, 1] * line[None, :, None, None]
+    curves = _cubic(side, device)
+    bent = curves @ moved(draws.shifts[:, ::-1] * np.float32(unit), device) @ curves.T
     return places + bent.permute(0, 2, 3, 1)
 
 
-def _matrices(draws: Draws, device: torch.device) -> Tensor:
-    """(B, 2, 2): the rows and columns of the window that one pixel down, and one to the right, lead further."""
-    cosine, sine = draws.scale * np.cos(draws.angle), draws.scale * np.sin(draws.angle)
-    return moved(np.stack([np.stack([cosine, sine], 1), np.stack([-sine, cosine], 1)], 1).astype(np.float32), device)
-
-
-def _nearest(maps: Tensor, places: Tensor) -> Tensor:
-    """The values (B, h, w) of maps (B, w, w) at the nearest pixel; beyond the border mirrored, as the images are."""
-    last = maps.shape[-1] - 1
-    pixels = ((places + 1) * (last / 2)).abs()
-    pixels = (last - (last - pixels).abs()).clamp(0, last).round().long()
-    index = pixels[..., 0] * (last + 1) + pixels[..., 1]
-    return maps.flatten(1).gather(1, index.flatten(1)).view(index.shape)
+@lru_cache
+def _cubic(side: int, device: torch.device) -> Tensor:
+    """(side, 3): how much each of three points in a row counts along a line, by cubic convolution."""
+    line = functional.interpolate(torch.eye(3)[None, :, None], (1, side), mode="bicubic", align_corners=True)
+    return line[0, :, 0].T.contiguous().to(device)
 
 
 def _shaded(images: Tensor, draws: Draws) -> Tensor:

@@ -89,9 +89,13 @@ class Resident:
         rows, columns, turned = crops.rows * width, crops.columns, crops.turned[:, None]
         down = moved(np.where(turned, columns, rows) + offset, self.device)
         across = moved(np.where(turned, rows, columns), self.device)
-        index = down[:, :, None] + across[:, None, :]
-        images = self.pixels.index_select(0, index.flatten()).view(*index.shape, -1).permute(0, 3, 1, 2)
-        return Batch(images, self.masks[index], None if self.weights is None else self.weights[index])
+        places = down[:, :, None] + across[:, None, :]
+
+        def taken(maps: Tensor) -> Tensor:
+            return maps.index_select(0, places.flatten()).view(*places.shape, *maps.shape[1:])
+
+        images, weights = taken(self.pixels).permute(0, 3, 1, 2), self.weights
+        return Batch(images, taken(self.masks), None if weights is None else taken(weights))
 
     def with_targets(self, targets: Targets) -> Self:
         """As in Source."""
