@@ -73,6 +73,7 @@ def plain_loop(
     """Seconds of each step, with the validation Dice after each of `recipe.evaluations` parts of the steps."""
     layout = torch.channels_last if style.tuned else torch.contiguous_format
     network.to(device, memory_format=layout)
+    torch.compiler.reset()
     trained = torch.compile(network) if style.compiled else network
     dataset = Crops(data, recipe.crop, recipe.augmentation)
     sampler = RandomSampler(dataset, replacement=True, num_samples=recipe.steps * recipe.batch_size)

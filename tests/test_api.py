@@ -228,3 +228,33 @@ def test_a_study_of_backbones_and_free_skips_goes_on_from_its_folder(tmp_path):
     assert [record.architecture for record in second.records[:3]] == [record.architecture for record in first.records]
     assert sum(record.trained and record.baseline is None for record in second.records) == 4
     assert unetsearch.run(folder / "study.yaml", out=folder, trials=4).records == second.records
+
+
+def test_touching_objects_with_a_weight_map_and_their_f1(tmp_path):
+    """From a folder with masks and numbered objects to a front of object F1."""
+    random = np.random.default_rng(0)
+    for index in range(10):
+        image, mask = disc(random, 40, 44)
+        save(tmp_path / "data", str(index), image, 255 * mask)
+        objects = mask.astype(np.uint16)
+        objects[:, 22:] *= 2  # two halves that touch
+        (tmp_path / "data" / "instances").mkdir(exist_ok=True)
+        Image.fromarray(objects).save(tmp_path / "data" / "instances" / f"{index}.png")
+    settings = (
+        "training.weight_map=[true, false]",
+        "training.loss=cross_entropy",
+        "training.class_weights=median_frequency",
+        "training.augmentation=0.3",
+        "training.foreground=0.5",
+        "objectives=[object_f1, dice, params]",
+    )
+    study = unetsearch.run(
+        "quickstart", data=tmp_path / "data", out=tmp_path / "s", overrides=(*QUICK, *settings), trials=2
+    )
+    trials = pd.read_csv(tmp_path / "s" / "trials.csv")
+    assert trials["object_f1"].between(0, 1).all()
+    assert len(trials) == 2
+    assert all(record.final.object_f1 is not None for record in study.records)
+    page = (tmp_path / "s" / "report.html").read_text()
+    assert "object F1" in page
+    assert read_study(tmp_path / "s").records == study.records

@@ -20,6 +20,25 @@ from PIL import Image
             "--set architecture.skip=denze  architecture.skip: expected one of plain, dense, full_scale, free, got "
             "'denze'; did you mean 'dense'?",
         ),
+        (
+            "training.loss=[dice_ce, unet3+]",
+            "--set training.loss=[dice_ce, unet3+]  training.loss: unet3+ needs a training.crop of at least 176 px "
+            "(MS-SSIM: an 11 px window on the coarsest of 5 scales), got 16",
+        ),
+        (
+            "training.loss=lovas",
+            "--set training.loss=lovas  training.loss: expected one of dice_ce, cross_entropy, dice, focal, iou, "
+            "tversky, lovasz, ms_ssim, unet++-2018, unet++, unet3+, got 'lovas'; did you mean 'lovasz'?",
+        ),
+        (
+            "training.head_weights=one",
+            "--set training.head_weights=one  training.head_weights: expected numbers, such as 1 0.5, got 'one'",
+        ),
+        (
+            "training.class_weights=median_freq",
+            "--set training.class_weights=median_freq  training.class_weights: expected equal, median_frequency, or a "
+            "number for each class, background first, got 'median_freq'; did you mean 'median_frequency'?",
+        ),
     ],
 )
 def test_a_wrong_key_and_a_wrong_value(here, call, setting, message):
@@ -292,3 +311,27 @@ def test_pretrained_weights_are_looked_for_before_any_training(here, call, monke
     assert "timm/mobilenetv2_050: its pretrained weights" in err
     assert "or set pretrained: false" in err
     assert not Path("studies").exists()
+
+
+def test_weights_for_another_number_of_classes(here, call):
+    for setting in ("1 2 3", "[equal, 1 2 3]"):
+        status, out, told = call("run", "tiny.yaml", "--data", "data", "--set", f"training.class_weights={setting}")
+        assert (status, out) == (2, "")
+        assert told == (
+            "unetsearch: training.class_weights: '1 2 3' are 3 numbers, but there are 2 classes "
+            "(background, foreground): give one for each, background first\n"
+        )
+    assert not Path("studies").exists()
+
+
+def test_what_augmentation_cannot_be_shown_of(here, call):
+    assert call("show") == (
+        2,
+        "",
+        "unetsearch: show: name an architecture (unet, STUDY#TRIAL, a YAML), or give --augmentation DATA\n",
+    )
+    status, _, told = call("show", "--augmentation", "nowhere")
+    assert status == 2
+    assert "there is no such folder" in told
+    status, _, told = call("show", "--augmentation", "data", "--out", "nowhere/a.png")
+    assert (status, told) == (2, "unetsearch: --out nowhere/a.png: cannot be written (No such file or directory)\n")

@@ -1,8 +1,10 @@
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from rich.console import Console
 
 from unetsearch import cli
@@ -147,3 +149,14 @@ def test_the_command(tmp_path, monkeypatch, capsys):
         "unetsearch: --size ten: expected the pixels of a side, such as 256, or HEIGHTxWIDTH, such as 320x480, each "
         "from 1 to 65,536\n",
     )
+
+
+def test_what_augmentation_does_is_drawn(here, call):
+    status, out, told = call("show", "--augmentation", "data", "--out", "shown.png")
+    assert (status, told) == (0, "")
+    assert out == "shown.png: crops of data by `training: {augmentation: ...}` of 0, 0.25, 0.5, 1\n"
+    picture = np.asarray(Image.open("shown.png"))
+    assert picture.shape == (18 + 4 * 100, 8 * 100 - 4, 3)
+    columns = [picture[18:, start : start + 96] for start in range(0, 800, 100)]
+    assert len({column.tobytes() for column in columns}) == 8
+    assert all((column == (53, 183, 121)).all(-1).any() for column in columns), "outlines of the masks"

@@ -192,6 +192,24 @@ def test_the_number_of_threads_is_set_before_anything_is_loaded(trainer, tmp_pat
     assert path.read_text().split() == ["1", "1", "1"]
 
 
+def test_determinism_can_be_asked_for(data, job, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNETSEARCH_DETERMINISTIC", "1")
+    trainer = Trainer(Setup(data, "cpu", 1))
+    path = tmp_path / "asked"
+    try:
+        run_there(
+            trainer,
+            "import os, torch\n"
+            f"with open({str(path)!r}, 'w') as file:\n"
+            "    print(torch.are_deterministic_algorithms_enabled(), file=file)\n"
+            "    print(os.environ['CUBLAS_WORKSPACE_CONFIG'], file=file)\n",
+        )
+        assert trainer.train(job)[-1] == Done()
+    finally:
+        trainer.process.kill()
+    assert path.read_text().split() == ["True", ":4096:8"]
+
+
 def test_the_environment_alone_sets_the_threads_of_torch_and_numpy():
     assert {environment(3)[name] for name in THREADS} == {"3"}
     code = "import torch; print(torch.get_num_threads())"

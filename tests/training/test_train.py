@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from unetsearch.data.dataset import IGNORE
+from unetsearch.data.load import load_data
 from unetsearch.errors import UnetsearchError
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
 from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
+from unetsearch.space.settings import DataSettings
 from unetsearch.training.device import find_device
-from unetsearch.training.device_data import DeviceData, Pair, Resident
+from unetsearch.training.device_data import DeviceData, Pair, Resident, Streamed, on_device
 from unetsearch.training.inference import evaluate, labels, predict
 from unetsearch.training.train import DivergedError, learning_rate_factor, train
 
@@ -228,6 +230,41 @@ def test_a_training_in_parts_takes_the_steps_of_the_whole(monkeypatch):
 def test_a_part_has_a_crop_at_least():
     with pytest.raises(ValueError, match="a batch of 4 crops cannot be trained in 5 parts"):
         list(train(network(), data(), RECIPE, 0, parts=5))
+
+
+def test_images_on_the_disk_train_to_the_same_curve():
+    """A data set that does not fit into the memory it is given."""
+    source = load_data(DataSettings(path="cells"))
+    there, stored = (on_device(source, torch.device("cpu"), limit=limit) for limit in (None, 1000))
+    assert (type(there.train), type(stored.train)) == (Resident, Streamed)
+    recipe = replace(RECIPE, steps=6, evaluations=2, augmentation=0.5, crop=32, weight_map=True)
+    one, other = (list(train(network(norm=None), some, recipe, 0)) for some in (there, stored))
+    assert [s.loss for s in one] == pytest.approx([s.loss for s in other], rel=1e-3)
+    assert one[-1].dice == pytest.approx(other[-1].dice, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"loss": "lovasz"},
+        {"loss": "unet++", "heads": "sum", "head_weights": "1 0.5"},
+        {"class_weights": "median_frequency"},
+        {"class_weights": "1 4"},
+        {"weight_map": True},
+        {"augmentation": 1.0},
+        {"foreground": 1.0},
+    ],
+    ids=str,
+)
+def test_every_value_of_the_recipe_makes_another_training_that_is_the_same_every_time(values):
+    source = on_device(load_data(DataSettings(path="cells")), torch.device("cpu"))
+    recipe = replace(RECIPE, steps=3, evaluations=1, crop=32)
+
+    def loss(recipe):
+        return next(train(network("unet++", deep_supervision=True), source, recipe, 0)).loss
+
+    other = replace(recipe, **values)
+    assert loss(other) == loss(other) != loss(recipe)
 
 
 @pytest.mark.cuda

@@ -62,6 +62,9 @@ NO_MEMORY = (
 )
 """What torch says where memory is short."""
 
+DETERMINISTIC = "UNETSEARCH_DETERMINISTIC"
+"""Where this environment variable is set, the same seed gives the same curve on CUDA too, only slower."""
+
 SAY_EVERY = 1.0
 """Seconds between two answers about the step."""
 
@@ -149,6 +152,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     setup: Setup = pickle.load(requests)
     torch.set_num_threads(setup.threads)  # before any work: two trainers with all threads each are far slower
     torch.set_num_interop_threads(1)
+    if os.environ.get(DETERMINISTIC):
+        torch.use_deterministic_algorithms(True)
     device = torch.device(setup.device)
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
