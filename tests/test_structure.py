@@ -26,7 +26,8 @@ EARLIER = {
 }
 for later in ("network", "training", "search", "report", "api"):
     EARLIER[later] |= {"files"}
-EARLIER |= {"describe": {*EARLIER["api"], "api"}, "progress": {*EARLIER["api"], "api"}}
+EARLIER |= {"augmented": EARLIER["api"], "progress": {*EARLIER["api"], "api"}}
+EARLIER |= {"describe": {*EARLIER["api"], "api", "augmented"}}
 EARLIER |= {
     "cli": {*EARLIER["describe"], "describe", "progress"},
     "__main__": {"cli"},

@@ -120,7 +120,9 @@ def run(
             prepared(loaded, space, path, describe(where))
         threads = slot_threads(len(devices))
         objects = "object_f1" in space.objectives
-        setups = [Setup(loaded, str(device), threads, objects=objects) for device in devices]
+        setups = [
+            Setup(loaded, str(device), threads, objects=objects, sharing=devices.count(device)) for device in devices
+        ]
         facts = studies.patient(lambda: studies.search.user_attrs)[FACTS]
         with Pool(setups, stall=space.search.stall) as pool:
             machine = f"{path.name}/" if storage else ""  # each machine has a folder of its own

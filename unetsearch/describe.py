@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unetsearch import api
+from unetsearch.augmented import STRENGTHS, augmentation_picture
 from unetsearch.data.load import load_data
 from unetsearch.errors import UnetsearchError
 from unetsearch.files import write_atomically
@@ -22,7 +23,6 @@ from unetsearch.graph.references import REFERENCES, about, baseline_architecture
 from unetsearch.graph.sizes import LARGEST
 from unetsearch.network.cost import Cost
 from unetsearch.network.files import read_architecture
-from unetsearch.report.augmented import STRENGTHS, augmentation_picture
 from unetsearch.report.images import as_png
 from unetsearch.report.notes import counted_notes
 from unetsearch.report.words import amount, duration, topology

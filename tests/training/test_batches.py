@@ -157,7 +157,7 @@ def five():
     )
 
 
-@pytest.mark.parametrize("limit", [None, 0])
+@pytest.mark.parametrize("limit", [np.inf, 0])
 def test_test_images_stay_behind(five, limit):
     device = on_device(five, CPU, limit=limit)
     assert isinstance(device.train, Streamed if limit == 0 else Resident)

@@ -17,14 +17,15 @@ from unetsearch.training.score import Score
 class Setup:
     """Said once to a new trainer: its data, its device, its number of threads.
 
-    `objects`: single objects are scored too. `checkpoint_every`: seconds between two checkpoints of a training; shorter
-    ones write one where they pause only.
+    `objects`: single objects are scored too. `sharing`: so many trainers share the device's memory. `checkpoint_every`:
+    seconds between two checkpoints of a training; shorter ones write one where they pause only.
     """
 
     data: SegmentationData
     device: str
     threads: int
     objects: bool = False
+    sharing: int = 1
     checkpoint_every: float = 60.0
 
 

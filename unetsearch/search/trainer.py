@@ -46,8 +46,8 @@ from unetsearch.search.messages import (
 from unetsearch.search.parent import Parent
 from unetsearch.search.records import Stretch
 from unetsearch.training.checkpoint import CheckpointError, State, read_checkpoint, write_checkpoint
-from unetsearch.training.device import memory_format
-from unetsearch.training.device_data import DeviceData, normalised, on_device
+from unetsearch.training.device import free_memory, memory_format
+from unetsearch.training.device_data import SHARE, DeviceData, normalised, on_device
 from unetsearch.training.inference import predict
 from unetsearch.training.train import DivergedError, train
 
@@ -157,7 +157,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     device = torch.device(setup.device)
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
-    data = on_device(setup.data, device, objects=setup.objects)
+    data = on_device(setup.data, device, objects=setup.objects, limit=SHARE * free_memory(device) / setup.sharing)
     gc.freeze()  # what is loaded by now stays: looking for garbage in it takes longer than a step
     work: SimpleQueue[Job | Measure] = SimpleQueue()
     parent = Parent(answers)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -15,13 +16,12 @@ from unetsearch.data.objects import Objects, connected
 from unetsearch.data.separation import Targets, separated
 from unetsearch.training.augment import Batch, moved
 from unetsearch.training.crops import Crops, Places
-from unetsearch.training.device import free_memory
 
 MIN_DEVIATION = 1e-6
 """A constant channel is left at 0 and not divided by nothing."""
 
 SHARE = 0.25
-"""Of the free memory that the training images may take; larger data sets are read from the disk."""
+"""Of the free memory that the images may take together; larger data sets are read from the disk."""
 
 Pixels = NDArray[Any]
 
@@ -193,20 +193,18 @@ class Stored(Sequence[Pair]):
         return Pair(image, torch.from_numpy(mask), objects_of(self._data, index) if self._objects else None)
 
 
-def on_device(
-    data: SegmentationData, device: torch.device, *, objects: bool = False, limit: float | None = None
-) -> DeviceData:
+def on_device(data: SegmentationData, device: torch.device, *, objects: bool = False, limit: float = inf) -> DeviceData:
     """The training and validation images, normalised each by itself. Test images stay behind.
 
-    Where they take more than `limit` bytes (left out: a share of the memory that is free on the device) they are read
-    from where they are stored, batch by batch. `objects`: those of the validation images are scored too.
+    Where they take more than `limit` bytes they are read from where they are stored, batch by batch. `objects`: those
+    of the validation images are scored too.
     """
     seen = (*data.split.train, *data.split.validation)
     size = sum(4 * data.images[index].size + 6 * data.masks[index].size for index in seen)
     masks = [data.masks[index] for index in data.split.train]
     stored = Stored(data, device, objects=objects)
     train: Source
-    if size > (SHARE * free_memory(device) if limit is None else limit):
+    if size > limit:
         train = Streamed(Places.of(masks), device, [data.images[index] for index in data.split.train], masks)
         validation: Sequence[Pair] = stored
     else:
