@@ -178,6 +178,22 @@ def fake_pool():
 
 
 @pytest.fixture
+def long(endless):
+    return replace(endless, recipe=replace(endless.recipe, steps=120, evaluations=12))
+
+
+@pytest.fixture
+def slow_pool(fake_pool):
+    """Twelve evaluations, with a Dice that grows with the depth."""
+
+    class Slow(fake_pool):
+        def scores(self, job):
+            return [0.1 * job.architecture.depth + 0.001 * step for step in range(12)]
+
+    return Slow
+
+
+@pytest.fixture
 def diverged():
     return Failed("the loss was nan")
 

@@ -276,3 +276,23 @@ def test_training_on_a_gpu():
     on_gpu = replace(clean, train=train_, validation=validation)
     scores = list(train(network().cuda(), on_gpu, RECIPE, seed=0))
     assert scores[-1].dice > 0.8
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
+def test_a_step_on_a_gpu_waits_for_nothing():
+    """From the second step to the sixth, augmentation and weight map included."""
+    source = on_device(load_data(DataSettings(path="cells")), torch.device("cuda"))
+    recipe = replace(RECIPE, augmentation=1.0, weight_map=True, crop=32, class_weights="median_frequency")
+
+    def pulse(step, _):
+        if step == 2:
+            torch.cuda.set_sync_debug_mode("error")
+        if step == 6:
+            raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(train(network().cuda(), source, recipe, 0, pulse=pulse))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

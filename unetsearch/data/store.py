@@ -118,7 +118,7 @@ def _keep(key: str, make: Callable[[], Iterable[Array]]) -> Sequence[Array]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-    return _found(key)
+    return _found(key) or list(make())
 
 
 def _digest(array: Array) -> str:
