@@ -148,18 +148,16 @@ def pace(times: list[float], size: int) -> float:
     return median(groups)
 
 
-def to_dice(
-    name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
-) -> dict[str, list[tuple[float, float]]]:
-    """Seconds and Dice after each evaluation, evaluations left out of the seconds of the loop, not of ours."""
-    curves: dict[str, list[tuple[float, float]]] = {}
+def to_dice(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe) -> dict[str, Curve]:
+    """Seconds since the first step and Dice after each evaluation, evaluations included."""
+    curves: dict[str, Curve] = {}
     curves["a"] = [(seconds, dice) for seconds, dice in ours(name, there, recipe) if dice is not None]
     for way, style in {"b": Style(False), "b2": Style(True, os.cpu_count() or 1)}.items():
-        spent, curves[way] = 0.0, []
+        began, curves[way] = 0.0, []
         for seconds, dice in loop(name, data, there, recipe, style, True):
-            spent += seconds
+            began = began or perf_counter() - seconds
             if dice is not None:
-                curves[way].append((spent, dice))
+                curves[way].append((perf_counter() - began, dice))
     return curves
 
 

@@ -22,7 +22,17 @@ def benchmarks(monkeypatch):
         pytest.skip("the benchmarks are not here: a checkout has them")
     monkeypatch.syspath_prepend(str(FOLDER))
     yield
-    for name in ("replay", "recording", "rivals", "search_efficiency", "machine", "early_scores"):
+    for name in (
+        "replay",
+        "recording",
+        "rivals",
+        "search_efficiency",
+        "machine",
+        "early_scores",
+        "training",
+        "weight_map",
+        "plain_loop",
+    ):
         sys.modules.pop(name, None)
 
 
@@ -125,3 +135,44 @@ def test_a_pruned_training_is_paid_for_up_to_where_it_was_ended(benchmarks, tmp_
     ended = len(replayed.pruned)
     assert 120 * (16 - ended) + 10 * ended <= replayed.steps <= 120 * (16 - ended) + 60 * ended
     assert min(params, key=params.get) not in replayed.pruned
+
+
+def test_the_arithmetic_of_training_speed(benchmarks):
+    from training import first, pace, row
+
+    assert pace([0.1, 0.3, 0.2], 1) == 0.2
+    assert pace([0.0] * 9 + [1.0] + [0.0] * 9 + [3.0], 10) == pytest.approx(0.2), "of a GPU's steps, ten at a time"
+    assert row("net", {"a": 30.0, "b": 10.0, "c": 40.0}) == "| net | 30.0 | 10.0 | - | 40.0 | 3.00 | - | 0.75 |"
+    curve = [(1.0, 0.5), (2.0, 0.8), (3.0, 0.9)]
+    assert [first(curve, dice) for dice in (0.5, 0.7, 0.95)] == ["1.0", "2.0", "-"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_loop_of_a_user_trains(benchmarks, workers):
+    """It is what the trainer is measured against: it has to learn too."""
+    import torch
+    from plain_loop import Style, plain_loop
+
+    import unetsearch
+    from unetsearch.data.load import load_data
+    from unetsearch.space.settings import DataSettings
+
+    torch.manual_seed(0)
+    data = load_data(DataSettings(path="cells"))
+    network = unetsearch.build_network(unetsearch.build_graph(unetsearch.reference("unet", width=4, depth=2)))
+    recipe = Recipe(steps=6, evaluations=2, crop=32, batch_size=4, learning_rate=1e-2, augmentation=0.5)
+    style = Style(tuned=workers > 0, workers=workers)
+    found = list(plain_loop(network, data, recipe, torch.device("cpu"), style, lambda _: 0.7))
+    assert [dice for _, dice in found] == [None, None, 0.7, None, None, 0.7]
+    assert all(seconds > 0 for seconds, _ in found)
+
+
+def test_which_pairs_come_apart(benchmarks):
+    from weight_map import comes_apart
+
+    truth = np.array([[1, 1, 1, 2, 2, 2], [1, 1, 1, 2, 2, 2]], np.int32)
+    parts = np.array([[3, 3, 0, 0, 4, 4], [3, 3, 3, 4, 4, 4]], np.int32)
+    assert comes_apart(truth, parts, 1, 2)
+    assert not comes_apart(truth, np.where(parts > 0, 1, 0), 1, 2), "one part covers both"
+    assert not comes_apart(truth, np.where(parts == 3, 3, 0), 1, 2), "one is not found"
+    assert not comes_apart(truth, np.array([[3, 3, 3, 4, 5, 6], [3, 3, 3, 4, 5, 6]]), 1, 2), "one is in pieces"

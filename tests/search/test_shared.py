@@ -112,7 +112,7 @@ def test_a_process_that_ends_puts_its_trials_back_at_once(machine):
     trial = drawn(one)
     claim(one, trial, "h", 9)
     assert release(one, trial, [Stretch("one/0", 1.0, 3.0)])
-    assert two.spent == [("one/0", 1.0, 3.0)]
+    assert two.read()[1] == [("one/0", 1.0, 3.0)]
     again = drawn(two)
     assert again.params == trial.params
     assert claim(two, again, "h", 1) == "mine"

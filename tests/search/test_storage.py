@@ -6,12 +6,14 @@ import pytest
 from optuna.samplers import NSGAIISampler, TPESampler
 
 from unetsearch.errors import StudyError
+from unetsearch.graph.references import reference
 from unetsearch.search.candidate import Candidate
 from unetsearch.search.claims import ask
 from unetsearch.search.folder import create_folder
 from unetsearch.search.patience import Patience
 from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.search.storage import Outcome, Studies, begin_studies, finish, recover
+from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import LimitSettings
 from unetsearch.training.score import Score
 
@@ -23,9 +25,6 @@ def test_records_come_back_as_they_were_written(runner, space):
 
 def test_a_record_survives_plain_data():
     import json
-
-    from unetsearch.graph.references import reference
-    from unetsearch.space.recipe import Recipe
 
     record = Candidate.of(reference("unet3+", width=4), Recipe()).record(3, values={"depth": 4, "up": None})
     score = Score(step=1, loss=0.5, dice=0.1, iou=0.2, dice_by_class=(0.1,), iou_by_class=(0.2,), seconds=3.0)
@@ -62,6 +61,9 @@ def test_the_hash_is_of_network_and_training(space):
     assert one.hash == Candidate.of(point.architecture, point.recipe).hash
     assert one.hash != Candidate.of(point.architecture, replace(point.recipe, learning_rate=1e-3)).hash
     assert one.hash != Candidate.of(replace(point.architecture, norm="group"), point.recipe).hash
+    assert one.hash != Candidate.of(point.architecture, replace(point.recipe, augmentation=0.5)).hash
+    before = Candidate.of(reference("unet", width=4, depth=1), Recipe())
+    assert before.hash == "66427739a0b47dab", "values that came later change no hash where they change nothing"
 
 
 def test_excess_is_a_share_of_the_limit(space):

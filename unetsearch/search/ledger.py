@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from unetsearch.search.folder import StudyFolder
 from unetsearch.search.measured import Measurements
 from unetsearch.search.pruner import Pruner
-from unetsearch.search.records import Stretch, front_of
+from unetsearch.search.records import front_of
 from unetsearch.search.storage import Outcome, Studies, finish
 from unetsearch.space.settings import Objective
 
@@ -27,8 +27,7 @@ class Ledger:
         pruner: Pruner,
         measurements: Measurements,
     ) -> None:
-        self.records = studies.records
-        self.spent: list[Stretch] = studies.spent
+        self.records, self.spent = studies.read()
         self._studies = studies
         self._folder = folder
         self._objectives = objectives
@@ -49,7 +48,7 @@ class Ledger:
     def look_around(self) -> bool:
         """Reads what is known; where the study is shared, other machines add to it. Gives whether there is more."""
         before = len(self.records)
-        self.records, self.spent = self._studies.records, self._studies.spent
+        self.records, self.spent = self._studies.read()
         self._pruner.learn(self.records)
         self._measurements.learn(self.records)
         return len(self.records) > before

@@ -84,24 +84,22 @@ class Studies:
     @property
     def records(self) -> list[TrialRecord]:
         """All that is known, baselines first, each in the order of their numbers. Each is parsed once."""
-        return [*self._records(self.baselines), *self._records(self.search)]
+        return self.read()[0]
 
-    @property
-    def spent(self) -> list[Stretch]:
-        """When trials were trained that nothing came of yet, or ever, as far as it was written down."""
-        trials = [*self.trials(self.baselines), *self.trials(self.search)]
-        told = [trial.user_attrs.get(SPENT, ()) for trial in trials if RECORD not in trial.user_attrs]
-        return [Stretch(*stretch) for stretches in told for stretch in stretches]
-
-    def _records(self, study: optuna.Study) -> list[TrialRecord]:
-        found = []
-        for trial in self.trials(study):
-            key = (study.study_name, trial.number)
-            if key not in self._known and RECORD in trial.user_attrs:
-                self._known[key] = TrialRecord.from_dict(trial.user_attrs[RECORD])
-            if key in self._known:
-                found.append(self._known[key])
-        return found
+    def read(self) -> tuple[list[TrialRecord], list[Stretch]]:
+        """The records; and when trials were trained that nothing came of yet, or ever, as far as is written down."""
+        records: list[TrialRecord] = []
+        spent: list[Stretch] = []
+        for study in (self.baselines, self.search):
+            for trial in self.trials(study):
+                key = (study.study_name, trial.number)
+                if key not in self._known and RECORD in trial.user_attrs:
+                    self._known[key] = TrialRecord.from_dict(trial.user_attrs[RECORD])
+                if key in self._known:
+                    records.append(self._known[key])
+                else:
+                    spent += [Stretch(*stretch) for stretch in trial.user_attrs.get(SPENT, ())]
+        return records, spent
 
     def trials(self, study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
         """The trials of one of the studies, of these states where any are given. Not to be changed."""
