@@ -35,7 +35,8 @@ def _made(data: SegmentationData) -> Iterator[NDArray[Any]]:
         mask = data.masks[index]
         objects = connected((mask != 0) & (mask != IGNORE))
         if data.objects is not None:
-            objects = told_apart(np.where(mask == IGNORE, 0, data.objects[index]).astype(np.int32))
-            mask = np.where((mask != IGNORE) & (objects == 0), 0, mask).astype(np.uint8)
+            numbered = np.where(mask == IGNORE, 0, data.objects[index]).astype(np.int32)
+            objects = told_apart(numbered)
+            mask = np.where((numbered > 0) & (objects == 0), 0, mask).astype(np.uint8)
         yield mask
         yield 1 + separation_weights(objects)
