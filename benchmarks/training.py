@@ -90,7 +90,9 @@ def bare(name: str, data: DeviceData, recipe: Recipe) -> Steps:
     """The step alone, on one batch."""
     device = data.device
     trained = network(name, device).to(memory_format=memory_format(device)).train()
-    optimizer = torch.optim.AdamW(trained.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizer = torch.optim.AdamW(
+        trained.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
     images = torch.randn(recipe.batch_size, 1, recipe.crop, recipe.crop, device=device)
     images = images.contiguous(memory_format=memory_format(device))
     truth = Truth(1, (images[:, 0] > 0).to(torch.uint8))

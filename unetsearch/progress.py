@@ -20,6 +20,7 @@ from unetsearch.search.events import Progress as StudyProgress
 from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.space.settings import MEASURED, Objective
 from unetsearch.space.space import SearchSpace
+from unetsearch.training.score import Score
 
 ROWS = 12
 """At most so many settled trials stay in view in a terminal."""
@@ -117,7 +118,7 @@ class Display:
             case Stepped():
                 self._move(event.name, completed=event.step)
             case Scored():
-                score = f"Dice {event.score.dice:.4f}"
+                score = _words(event.score)
                 self._move(event.name, completed=event.score.step, score=score)
                 self._line(f"{event.name:>6}    step {event.score.step}: {score}")
             case Rested():
@@ -135,15 +136,15 @@ class Display:
 
     def front(self, records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> None:
         """The front as a table, and the baselines that are not on it."""
-        measured = bool(MEASURED & set(objectives))
-        table = _table("The front: no network here is beaten in every objective by another", measured)
+        measured, objects = bool(MEASURED & set(objectives)), "object_f1" in objectives
+        table = _table("The front: no network here is beaten in every objective by another", measured, objects)
         front = front_of(records, objectives)
         for record in front:
-            _add_row(table, record, measured)
+            _add_row(table, record, measured, objects)
         table.add_section()
         for record in records:
             if record.baseline and record not in front:
-                _add_row(table, record, measured)
+                _add_row(table, record, measured, objects)
         self.console.print(table)
 
     def _begin(self, event: Started) -> None:
@@ -240,26 +241,44 @@ def _outcome(record: TrialRecord) -> str:
         return f"pruned {_reached(record)}"
     if not record.scored:
         return remark(record)
-    numbers = f"Dice {record.final.dice:.4f}, IoU {record.final.iou:.4f}, {amount(record.params)} parameters"
+    numbers = f"{_words(record.final)}, IoU {record.final.iou:.4f}, {amount(record.params)} parameters"
     return "; ".join(filter(None, (numbers, remark(record))))
+
+
+def _words(score: Score) -> str:
+    """Dice, and the F1 of objects where it is known."""
+    objects = "" if score.object_f1 is None else f", object F1 {score.object_f1:.4f}"
+    return f"Dice {score.dice:.4f}{objects}"
 
 
 def _reached(record: TrialRecord) -> str:
     return f"at step {record.steps} of {record.recipe.steps} (Dice {record.final.dice:.4f})"
 
 
-def _table(title: str | None = None, measured: bool = False) -> Table:
+def _table(title: str | None = None, measured: bool = False, objects: bool = False) -> Table:
     table = Table(title=title, title_justify="left", expand=False)
-    for column in ("trial", "Dice", "IoU", "params", "MACs", *(("latency", "memory") if measured else ()), "time"):
+    for column in (
+        "trial",
+        "Dice",
+        "IoU",
+        *(("object F1",) if objects else ()),
+        "params",
+        "MACs",
+        *(("latency", "memory") if measured else ()),
+        "time",
+    ):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("network")
     return table
 
 
-def _add_row(table: Table, record: TrialRecord, measured: bool = False) -> None:
+def _add_row(table: Table, record: TrialRecord, measured: bool = False, objects: bool = False) -> None:
     scores = (f"{record.final.dice:.4f}", f"{record.final.iou:.4f}") if record.scored else ("-", "-")
     if record.state == "pruned":
         scores = (f"({record.final.dice:.4f})", "-")  # no final score, as the remark says
+    if objects:
+        found = record.final.object_f1 if record.scored else None
+        scores = (*scores, "-" if found is None else f"{found:.4f}")
     latency = "-" if record.latency is None else milliseconds(record.latency)
     memory = "-" if record.memory is None else mebibytes(record.memory)
     table.add_row(

@@ -62,6 +62,13 @@ def test_the_hash_is_of_network_and_training(space):
     assert one.hash != Candidate.of(point.architecture, replace(point.recipe, learning_rate=1e-3)).hash
     assert one.hash != Candidate.of(replace(point.architecture, norm="group"), point.recipe).hash
     assert one.hash != Candidate.of(point.architecture, replace(point.recipe, augmentation=0.5)).hash
+    weighted = {"heads": "sum", "head_weights": "1 0.5"}
+    assert one.hash == Candidate.of(point.architecture, replace(point.recipe, **weighted)).hash, "of one head"
+    assert one.hash == Candidate.of(point.architecture, replace(point.recipe, class_weights="2 2")).hash
+    several = reference("unet++", width=4, depth=2, deep_supervision=True)
+    told = ("1", "1.0", "2 2 2", "1 0.5", "2 1 1", "1 0.5 0.1")
+    hashes = [Candidate.of(several, replace(point.recipe, head_weights=weights)).hash for weights in told]
+    assert hashes[0] == hashes[1] == hashes[2] != hashes[3] == hashes[4] == hashes[5], "of two heads"
     before = Candidate.of(reference("unet", width=4, depth=1), Recipe())
     assert before.hash == "66427739a0b47dab", "values that came later change no hash where they change nothing"
 

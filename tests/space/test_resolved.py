@@ -34,7 +34,7 @@ def values(field):
     if isinstance(kind, kinds.Flag):
         return st.one_of(st.booleans(), st.just([True, False]))
     if isinstance(kind, kinds.Numbers):
-        return st.sampled_from([*kind.names, "1 0.5", "2, 1 1", 3])
+        return st.sampled_from([*kind.names, "1 0.5", "2, 1 1", *([3] if kind.first else [])])
     assert isinstance(kind, kinds.Name | kinds.EncoderName)
     option = st.sampled_from(kind.names)
     if isinstance(kind, kinds.Name) and field.options:

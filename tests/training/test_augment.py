@@ -9,7 +9,7 @@ import torch
 
 from unetsearch.data.separation import Targets
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.augment import Batch, Draws, augment, window_side
+from unetsearch.training.augment import Batch, Draws, _places, augment, window_side
 from unetsearch.training.batches import batches
 from unetsearch.training.device_data import Resident
 
@@ -19,7 +19,7 @@ RECIPE = Recipe(crop=64, batch_size=8, augmentation=1.0)
 
 def only(count=8, seed=0, strength=1.0, **kept):
     """Draws that do nothing but what is told: `angle=True` keeps the drawn angles."""
-    draws = Draws.of(np.random.default_rng(seed), count, strength)
+    draws = Draws.of(np.random.default_rng(seed), count, strength, 128)
     still = {name: np.zeros(count, np.float32) for name in ("angle", "brightness", "noise", "blur")}
     still |= {name: np.ones(count, np.float32) for name in ("scale", "contrast", "gamma")}
     still["shifts"] = np.zeros((count, 2, 3, 3), np.float32)
@@ -71,7 +71,7 @@ def test_rotation_scale_and_shift_go_where_they_are_told():
 
 def test_the_elastic_deformation_is_that_of_the_paper():
     """Displacements of 10 px on a 3x3 grid, bicubic between."""
-    draws = Draws.of(np.random.default_rng(0), 4000, 1.0)
+    draws = Draws.of(np.random.default_rng(0), 4000, 1.0, 128)
     assert draws.shifts.shape == (4000, 2, 3, 3)
     assert draws.shifts.std() == pytest.approx(10, rel=0.02)
     assert abs(draws.shifts.mean()) < 0.1
@@ -83,6 +83,25 @@ def test_the_elastic_deformation_is_that_of_the_paper():
     assert bent[40, 40] == pytest.approx(10, abs=1e-3)
     assert bent[0].abs().max() < 1e-3
     assert bent[20, 40] == pytest.approx(10 * (1 - 2.25 * 0.25 + 1.25 * 0.125), abs=1e-2)  # the cubic with a = -0.75
+
+
+@pytest.mark.parametrize("side", [32, 64, 96, 160])
+def test_the_elastic_deformation_folds_nothing(side):
+    """Down stays down, and right stays right, on small crops too."""
+    draws = Draws.of(np.random.default_rng(0), 200, 1.0, side)
+    still = replace(only(200), shifts=draws.shifts)
+    window = window_side(side, 1.0)
+    places = _places(still, window, side, CPU) * (window - 1) / 2
+    down, right = places[:, 1:, :, 1] - places[:, :-1, :, 1], places[:, :, 1:, 0] - places[:, :, :-1, 0]
+    folded = ((down <= 0).flatten(1).any(1) | (right <= 0).flatten(1).any(1)).float().mean()
+    assert folded < 0.03
+    assert places.std() > side / 5
+
+
+def test_blur_leaves_a_constant_image_alone():
+    flat = torch.full((8, 1, 32, 32), 3.0)
+    windows = Batch(flat, torch.zeros(8, 32, 32, dtype=torch.uint8))
+    torch.testing.assert_close(augment(windows, only(blur=True), side=32, inner=32).images, flat)
 
 
 def test_shades_are_each_samples_own_and_leave_the_labels():
@@ -117,7 +136,7 @@ def test_each_sample_of_a_batch_is_transformed_by_itself_and_labels_stay_labels(
 
 
 def test_draws_differ_and_grow_with_the_strength():
-    weak, strong = (Draws.of(np.random.default_rng(1), 500, strength) for strength in (0.1, 1.0))
+    weak, strong = (Draws.of(np.random.default_rng(1), 500, strength, 96) for strength in (0.1, 1.0))
     for name in ("angle", "shifts", "brightness", "noise", "blur"):
         small, large = (np.abs(getattr(draws, name)).mean() for draws in (weak, strong))
         assert small == pytest.approx(large / 10, rel=0.3), name

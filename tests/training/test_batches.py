@@ -182,7 +182,7 @@ def test_touching_objects_are_told_apart_where_the_data_number_them(five):
     mask = (objects > 0).astype(np.uint8)
     mask[0] = IGNORE
     mask[7, 7] = 1  # of no object
-    data = replace(five, masks=(mask,) * 5, objects=(objects,) * 5, fingerprint="with objects")
+    data = replace(five, masks=(mask,) * 5, objects=(objects,) * 5)
     device = on_device(data, CPU, objects=True)
     separate, plain = device.separated, device.train
     kept = separate.masks.view(2, 8, 8)[0]
@@ -191,9 +191,9 @@ def test_touching_objects_are_told_apart_where_the_data_number_them(five):
     assert kept[7, 7] == 1, "only the ridge is taken away"
     assert (plain.masks != separate.masks).sum() == 14
     weights = separate.weights.view(2, 8, 8)[0]
-    assert weights[4, 3] == pytest.approx(1 + 10 * np.exp(-4 / 50))
-    assert weights[4, 2] == weights[4, 4] == 1
+    assert weights[4, 3] == pytest.approx(10 * np.exp(-4 / 50))
+    assert weights[4, 2] == weights[4, 4] == 0
     assert np.array_equal(device.validation[0].objects, np.where(mask == IGNORE, 0, objects))
-    without = on_device(replace(data, objects=None, fingerprint="without"), CPU, objects=True)
+    without = on_device(replace(data, objects=None), CPU, objects=True)
     assert torch.equal(without.separated.masks, without.train.masks)
     assert without.validation[0].objects.max() == 2

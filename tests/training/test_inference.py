@@ -61,9 +61,9 @@ def test_tiles_give_the_same_score_as_the_whole(trained, large):
 
 
 def test_small_images_and_odd_sizes_are_not_cut(trained):
-    images = [torch.randn(1, 40, 300), torch.randn(1, 40, 300), torch.randn(1, 301, 77)]
+    images = [torch.randn(1, 40, 300), torch.randn(1, 40, 300), torch.randn(1, 301, 77), torch.randn(1, 60, 2000)]
     whole, tiles = (predict(trained, images, how) for how in (Inference(), Inference(memory=1)))
-    assert [tuple(found.shape) for found in tiles] == [(40, 300), (40, 300), (301, 77)]
+    assert [tuple(found.shape) for found in tiles] == [(40, 300), (40, 300), (301, 77), (60, 2000)]
     assert all((one != other).float().mean() < 0.02 for one, other in zip(whole, tiles, strict=True))
 
 

@@ -214,7 +214,7 @@ def test_weights_of_pixels_and_classes():
     p, t = probabilities(logits), truth.labels.numpy()
     valid = t != IGNORE
     picked = np.take_along_axis(p, np.where(valid, t, 0)[:, None].astype(int), 1)[:, 0]
-    each = weights.numpy() * classes.numpy()[np.where(valid, t, 0)] * valid
+    each = (weights.numpy() + classes.numpy()[np.where(valid, t, 0)]) * valid
     assert LOSSES["cross_entropy"](logits, weighted).item() == pytest.approx(
         (-np.log(picked) * each).sum() / each.sum()
     )

@@ -173,7 +173,7 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
         classes=coding.names,
         split=chosen.split,
         notes=notes,
-        fingerprint=_fingerprint(digests, _digests([*encoded, *(objects or ())]), coding.names, chosen.split),
+        fingerprint=_fingerprint(digests, _digests(encoded), coding.names, chosen.split),
         objects=objects,
     )
     empty = without_foreground(data, settings.split.seed)

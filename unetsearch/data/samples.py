@@ -50,7 +50,7 @@ class Sample:
 
 
 def read_pair(root: Path, pair: Pair) -> Sample | Problems:
-    """The sample, or a line for each of its files that cannot be read, or that do not fit together."""
+    """The sample, or a line for each of the two files that cannot be read."""
     problems: list[str] = []
 
     def read(path: Path, reader: Callable[[Path], T]) -> T | None:
@@ -61,13 +61,10 @@ def read_pair(root: Path, pair: Pair) -> Sample | Problems:
             return None
 
     picture, mask = read(pair.image, read_image), read(pair.mask, read_mask)
-    numbered = pair.objects or pair.mask
-    objects = mask if numbered == pair.mask else read(numbered, read_mask)
-    if picture is None or mask is None or objects is None:
+    if picture is None or mask is None:
         return tuple(problems)
+    objects, notes = _objects(pair, mask)
     image_name, mask_name = (path.relative_to(root).as_posix() for path in (pair.image, pair.mask))
-    if objects.shape != mask.shape:
-        return (f"{mask_name}: has another size than the file of that name in {numbered.parent.name}/",)
     return Sample(
         stem=pair.stem,
         image=picture.pixels,
@@ -75,9 +72,25 @@ def read_pair(root: Path, pair: Pair) -> Sample | Problems:
         image_name=image_name,
         mask_name=mask_name,
         role=pair.role,
-        notes=picture.notes,
-        objects=None if pair.objects is None else objects,
+        notes=(*picture.notes, *notes),
+        objects=objects,
     )
+
+
+def _objects(pair: Pair, mask: NDArray[Any]) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
+    """The numbers of the objects, where a file tells them; or a note of why they cannot be used."""
+    if pair.objects is None:
+        return None, ()
+    if pair.objects == pair.mask:
+        return mask, ()
+    folder = f"{pair.objects.parent.name}/"
+    try:
+        objects = read_mask(pair.objects)
+    except ReadingError as error:
+        return None, (f"objects have no numbers, the file of an image in {folder} {error}",)
+    if objects.shape != mask.shape:
+        return None, (f"objects have no numbers, the file of an image in {folder} has another size",)
+    return objects, ()
 
 
 def read_pairs(root: Path, pairs: Sequence[Pair]) -> list[Sample | Problems]:

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from unetsearch.data.dataset import IGNORE, SegmentationData
 from unetsearch.data.objects import connected, separation_weights, told_apart
-from unetsearch.data.store import kept, key_of
+from unetsearch.data.store import digest_of, kept, key_of
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Of the training images, in their order: masks (H, W), uint8, and weights (H, W), float32."""
+    """Of the training images, in their order: masks (H, W), uint8, and what pixels weigh more (H, W), float32."""
 
     masks: Sequence[NDArray[np.uint8]]
     weights: Sequence[NDArray[np.float32]]
@@ -25,7 +25,9 @@ def separated(data: SegmentationData) -> Targets:
 
     Without numbered objects the connected parts of the foreground serve, of which none touch. Made once a data set.
     """
-    arrays = kept(key_of("separated", data.fingerprint), lambda: _made(data))
+    masks = [digest_of(data.masks[index]) for index in data.split.train]
+    objects = [digest_of(data.objects[index]) for index in data.split.train] if data.objects is not None else None
+    arrays = kept(key_of("separated", masks, objects), lambda: _made(data))
     return Targets(arrays[::2], arrays[1::2])
 
 
@@ -39,4 +41,4 @@ def _made(data: SegmentationData) -> Iterator[NDArray[Any]]:
             objects = told_apart(numbered)
             mask = np.where((numbered > 0) & (objects == 0), 0, mask).astype(np.uint8)
         yield mask
-        yield 1 + separation_weights(objects)
+        yield separation_weights(objects)

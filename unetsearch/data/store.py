@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from time import time
 from typing import Any, Self
 from uuid import uuid4
 
@@ -25,6 +26,9 @@ VERSION = 1
 ALIGNED = 64
 """Bytes at whose multiples arrays begin."""
 
+UNFINISHED, UNUSED = 1, 60
+"""Days after which half written files, and files that no study asked for, are removed."""
+
 Array = NDArray[Any]
 
 
@@ -36,8 +40,7 @@ class Kept(np.ndarray[Any, Any]):
     @classmethod
     def at(cls, path: str, offset: int, dtype: str, shape: tuple[int, ...]) -> Self:
         """The array there. Changes stay in memory; nothing is written."""
-        state = Path(path).stat()
-        content = _mapped(path, state.st_ino, state.st_mtime_ns)
+        content = _mapped(path, Path(path).stat().st_ino)
         kept = super().__new__(cls, tuple(shape), np.dtype(dtype), content, offset)
         kept.place = path, offset
         return kept
@@ -93,9 +96,11 @@ def _found(key: str) -> Sequence[Array]:
             index = json.loads(file.read(length))
         arrays = [Kept.at(str(path), offset, dtype, shape) for offset, dtype, shape, _ in index]
         with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
-            whole = list(pool.map(_digest, arrays)) == [digest for *_, digest in index]
-    except (OSError, ValueError, TypeError):
+            whole = list(pool.map(digest_of, arrays)) == [digest for *_, digest in index]
+    except (OSError, ValueError, TypeError, RecursionError):
         return []
+    with suppress(OSError):
+        os.utime(path)  # it is asked for
     return arrays if whole else []
 
 
@@ -105,10 +110,11 @@ def _keep(key: str, make: Callable[[], Iterable[Array]]) -> Sequence[Array]:
     index = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _tidy(folder)
         with beside.open("wb") as file:
             for array in make():
                 file.write(b"\0" * (-file.tell() % ALIGNED))
-                index.append((file.tell(), array.dtype.str, array.shape, _digest(array)))
+                index.append((file.tell(), array.dtype.str, array.shape, digest_of(array)))
                 file.write(np.ascontiguousarray(array).data)
             said = json.dumps(index).encode()
             file.write(said + len(said).to_bytes(8, "little"))
@@ -121,7 +127,18 @@ def _keep(key: str, make: Callable[[], Iterable[Array]]) -> Sequence[Array]:
     return _found(key) or list(make())
 
 
-def _digest(array: Array) -> str:
+def _tidy(folder: Path) -> None:
+    """Removes what a killed process left half written, and what no study has asked for in a long time."""
+    now = time()
+    for file in folder.iterdir():
+        days = UNFINISHED if file.suffix == ".part" else UNUSED
+        with suppress(OSError):
+            if file.suffix in (".part", ".arrays") and now - file.stat().st_mtime > days * 86400:
+                file.unlink(missing_ok=True)
+
+
+def digest_of(array: Array) -> str:
+    """Of an array's type, shape and content."""
     content = sha256(f"{array.dtype.str} {array.shape}".encode())
     content.update(np.ascontiguousarray(array).data)
     return content.hexdigest()

@@ -108,13 +108,15 @@ TRAINING: dict[str, Field] = {
     ),
     "heads": Field(_names(Heads), _RECIPE.heads, "the losses of several heads: their mean, or their sum"),
     "head_weights": Field(
-        Numbers("numbers, such as 1 0.5"),
+        Numbers("numbers, the first above 0, such as 1 0.5"),
         _RECIPE.head_weights,
         "what each head's loss counts, the final one first; the last number is for all that are left",
     ),
     "class_weights": Field(
         Numbers(
-            f"{EQUAL}, {MEDIAN_FREQUENCY}, or a number for each class, background first", (EQUAL, MEDIAN_FREQUENCY)
+            f"{EQUAL}, {MEDIAN_FREQUENCY}, or a number for each class, background first, not all others 0",
+            (EQUAL, MEDIAN_FREQUENCY),
+            first=False,
         ),
         _RECIPE.class_weights,
         "what each class counts in the loss: by its frequency, or as told, background first",

@@ -133,22 +133,26 @@ NUMBERS_PATTERN = r"\d+(\.\d+)?([ ,]+\d+(\.\d+)?)*"
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Some numbers in a text, `1 0.5`, not all of them 0; or one of some names."""
+    """Some numbers in a text, `1 0.5`; or one of some names. `first`: the first is above 0, else one after it."""
 
     expected: str
     names: tuple[str, ...] = ()
+    first: bool = True
 
     def fits(self, value: object) -> bool:
         """Whether a value of the document is such a text, or a single number."""
         if value in self.names:
             return True
         text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-        return isinstance(text, str) and re.fullmatch(NUMBERS_PATTERN, text) is not None and any(numbers(text))
+        if not isinstance(text, str) or re.fullmatch(NUMBERS_PATTERN, text) is None:
+            return False
+        return numbers(text)[0] > 0 if self.first else any(numbers(text)[1:])
 
     def schema(self) -> dict[str, Any]:
         """As JSON schema."""
         one: list[dict[str, Any]] = [{"type": "string", "pattern": f"^(?:{NUMBERS_PATTERN})$"}]
-        one.append({"type": "number", "exclusiveMinimum": 0})
+        if self.first:
+            one.append({"type": "number", "exclusiveMinimum": 0})
         return {"anyOf": [*one, *([{"enum": list(self.names)}] if self.names else [])]}
 
 

@@ -1,5 +1,6 @@
 """How a candidate is trained, as plain data."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -80,15 +81,29 @@ class Recipe:
         unused = "averaging" if self.averaging is None else "reach"
         return {name: value for name, value in asdict(self).items() if name != unused}
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What tells one training from another: a value that came later is left out where it changes nothing."""
+    def identity(self, heads: int) -> dict[str, Any]:
+        """What tells one training of a network with so many heads from another, for the canonical hash.
+
+        Weights count by their ratios, and values that came after version 0.1.0 where they change something.
+        """
         default = Recipe()
-        return {
-            name: value
-            for name, value in self.to_dict().items()
-            if name not in LATER or value != getattr(default, name)
-        }
+        values, given = self.to_dict(), self.weights_of_heads
+        values["head_weights"] = _told([given[min(place, len(given) - 1)] for place in range(heads)], self.heads)
+        if heads == 1 and values["head_weights"] == "1":
+            values["heads"] = default.heads
+        if self.weights_of_classes is not None:
+            values["class_weights"] = _told(self.weights_of_classes, "sum" if self.weight_map else "mean")
+            values["class_weights"] = EQUAL if values["class_weights"] == "1" else values["class_weights"]
+        return {name: value for name, value in values.items() if name not in LATER or value != getattr(default, name)}
+
+
+def _told(weights: Sequence[float], heads: Heads) -> str:
+    """Weights as one text: of a mean, multiples are the same; equal ones at the end are told once."""
+    scale = weights[0] if heads == "mean" and weights[0] else 1.0
+    told = [f"{weight / scale:g}" for weight in weights]
+    while len(told) > 1 and told[-1] == told[-2]:
+        told.pop()
+    return " ".join(told)
 
 
 def numbers(text: str) -> tuple[float, ...]:

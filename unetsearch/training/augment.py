@@ -17,7 +17,10 @@ SCALE = 0.2
 """Of the logarithm of the scale, either way."""
 
 ELASTIC = 10.0
-"""Pixels: the deviation of the displacements of a 3x3 grid (Ronneberger et al. 2015, section 3.1)."""
+"""Pixels: the deviation of the displacements of a 3x3 grid (Ronneberger et al. 2015, section 3.1), on large crops."""
+
+TAUT = 12.8
+"""On a crop of less than so many times that, it is less: its grid is so narrow that the image would fold."""
 
 CONTRAST, BRIGHTNESS, GAMMA = 0.25, 0.25, 0.3
 """Of the logarithm, of the image's deviations, of the logarithm; either way."""
@@ -33,7 +36,7 @@ Draw = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images (B, C, H, W), float32, masks (B, h, w), uint8, and what each pixel weighs (B, h, w), float32, or None.
+    """Images (B, C, H, W), float32, masks (B, h, w), uint8, and what pixels weigh more (B, h, w), float32, or None.
 
     The masks are of the images' middle: an unpadded network reads more than it answers.
     """
@@ -54,7 +57,12 @@ def window_side(side: int, strength: float) -> int:
     if strength == 0:
         return side
     angle = ANGLE * min(strength, 1)
-    return ceil(side * (cos(angle) + sin(angle)) * exp(SCALE * strength) + 4 * ELASTIC * strength)
+    return ceil(side * (cos(angle) + sin(angle)) * exp(SCALE * strength) + 4 * elastic(side) * strength)
+
+
+def elastic(side: int) -> float:
+    """The deviation of the displacements on a crop of so many pixels a side, at strength 1."""
+    return min(ELASTIC, side / TAUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +80,8 @@ class Draws:
     seed: int
 
     @classmethod
-    def of(cls, random: np.random.Generator, count: int, strength: float) -> "Draws":
-        """Those of so many samples; `strength` 1 is the full measure."""
+    def of(cls, random: np.random.Generator, count: int, strength: float, side: int) -> "Draws":
+        """Those of so many samples of so many pixels a side; `strength` 1 is the full measure."""
 
         def either_way(width: float) -> Draw:
             return (width * random.uniform(-1, 1, count)).astype(np.float32)
@@ -81,7 +89,7 @@ class Draws:
         return cls(
             angle=either_way(ANGLE * min(strength, 1)),
             scale=np.exp(either_way(SCALE * strength)),
-            shifts=random.normal(0, ELASTIC * strength, (count, 2, 3, 3)).astype(np.float32),
+            shifts=random.normal(0, elastic(side) * strength, (count, 2, 3, 3)).astype(np.float32),
             contrast=np.exp(either_way(CONTRAST * strength)),
             brightness=either_way(BRIGHTNESS * strength),
             gamma=np.exp(either_way(GAMMA * strength)),
@@ -138,7 +146,8 @@ def _shaded(images: Tensor, draws: Draws) -> Tensor:
 
     line = moved(np.array(BLUR, np.float32), device)
     kernel = (line[:, None] * line).expand(channels, 1, -1, -1)
-    images = images.lerp_(functional.conv2d(images, kernel, padding=len(BLUR) // 2, groups=channels), each(draws.blur))
+    wider = functional.pad(images, (len(BLUR) // 2,) * 4, mode="replicate")
+    images = images.lerp_(functional.conv2d(wider, kernel, groups=channels), each(draws.blur))
     low = images.amin((1, 2, 3), keepdim=True)
     span = (images.amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
     images = images.sub_(low).div_(span).pow_(each(draws.gamma)).mul_(span).add_(low)

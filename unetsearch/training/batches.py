@@ -44,7 +44,7 @@ def batches(source: Source, recipe: Recipe, seed: int, margin: int = 0, start: i
 
     for found, random in map(windows, count(start)) if isinstance(source, Resident) else _ahead(windows, start):
         if strength:
-            yield augment(found, Draws.of(random, recipe.batch_size, strength), side, recipe.crop)
+            yield augment(found, Draws.of(random, recipe.batch_size, strength, side), side, recipe.crop)
         else:
             middle = slice(margin, margin + recipe.crop)
             weights = None if found.weights is None else found.weights[:, middle, middle]

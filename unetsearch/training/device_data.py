@@ -75,8 +75,14 @@ class Resident:
     @classmethod
     def of(cls, images: Sequence[Pixels], masks: Sequence[NDArray[np.uint8]], device: torch.device) -> Self:
         """Of normalised images (C, H, W) and their masks (H, W)."""
-        pixels = torch.cat([torch.from_numpy(image.reshape(len(image), -1).T) for image in images])
-        return cls(Places.of(masks), pixels.contiguous().to(device), _flat(masks, device))
+        places = Places.of(masks)
+        pixels = torch.empty((int(places.sizes.prod(1).sum()), len(images[0])), device=device)
+        begin = 0
+        for image in images:
+            some = torch.from_numpy(np.ascontiguousarray(image.reshape(len(image), -1).T))
+            pixels[begin : begin + len(some)] = some.to(device)
+            begin += len(some)
+        return cls(places, pixels, _flat(masks, device))
 
     @property
     def device(self) -> torch.device:

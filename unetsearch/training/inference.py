@@ -20,8 +20,8 @@ from unetsearch.training.metrics import Overlap, image_scores, mean_overlap
 PIXELS_A_BATCH = 2**18
 """Images of one size are predicted together up to so many pixels: four of 256x256."""
 
-IMAGES_AT_ONCE = 64
-"""So many images are scored before the next ones are looked at, which may have to be read from the disk."""
+PIXELS_AT_ONCE = 2**22
+"""Images of so many pixels are scored before the next ones are looked at, which may have to be read from the disk."""
 
 SHARE = 0.5
 """Of the free memory that the features of one image may take."""
@@ -69,14 +69,25 @@ def predict(network: Network, images: Sequence[Tensor], how: Inference = Inferen
 def evaluate(network: Network, pairs: Sequence[Pair], classes: int, how: Inference = Inference()) -> Overlap:
     """Dice and IoU on whole images, by class, and F1 of objects where pairs have them. Sets evaluation mode."""
     scores, objects = [], []
-    for start in range(0, len(pairs), IMAGES_AT_ONCE):
-        some = [pairs[place] for place in range(start, min(start + IMAGES_AT_ONCE, len(pairs)))]
+    for some in _some(pairs):
         for pair, prediction in zip(some, predict(network, [pair.image for pair in some], how), strict=True):
             scores.append(image_scores(prediction, pair.mask, classes))
             if pair.objects is not None:
                 found = (prediction != 0) & (pair.mask != IGNORE)
                 objects.append(object_f1(pair.objects, connected(found.numpy())))
     return mean_overlap(scores, objects)
+
+
+def _some(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
+    """The pairs, a few at a time."""
+    some: list[Pair] = []
+    for pair in pairs:
+        some.append(pair)
+        if sum(each.image.numel() for each in some) >= PIXELS_AT_ONCE:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def tile_side(network: Network, device: torch.device, memory: float | None = None) -> int:
@@ -122,7 +133,7 @@ def _tiled(network: Network, images: Tensor, how: Inference) -> Tensor:
         return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
 
     blended = sliding_window_inference(
-        images, side, 1, probabilities, overlap=OVERLAP, mode="gaussian", padding_mode="reflect"
+        images, [min(side, length) for length in images.shape[-2:]], 1, probabilities, overlap=OVERLAP, mode="gaussian"
     )
     assert isinstance(blended, Tensor)
     return blended.logit() if blended.shape[1] == 1 else blended.log()

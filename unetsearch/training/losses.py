@@ -20,8 +20,8 @@ SMOOTH = 1.0
 class Truth:
     """What the heads are to say of a batch. `maps`: K, the logit maps of a head: 1 (sigmoid), or one a class (softmax).
 
-    `labels`: (B, H, W), class indices or IGNORE. `pixels`: (B, H, W), what an error of each pixel weighs, or None.
-    `classes`: (C,), the same of each class, background first, or None.
+    `labels`: (B, H, W), class indices or IGNORE. `classes`: (C,), what an error of each class weighs, background first,
+    or None: 1. `pixels`: (B, H, W), what one of each pixel weighs beside that, or None: nothing.
     """
 
     maps: int
@@ -51,10 +51,9 @@ class Truth:
 
     @cached_property
     def weights(self) -> Tensor:
-        """What each pixel counts, by its label, its class and its place: (B, H, W)."""
-        weights = self.valid[:, 0]
-        weights = weights if self.classes is None else weights * self.classes[self.index]
-        return weights if self.pixels is None else weights * self.pixels
+        """What each pixel counts (B, H, W): w_c of its class and what its place adds, as in the 2015 U-Net."""
+        weights = torch.ones_like(self.valid[:, 0]) if self.classes is None else self.classes[self.index]
+        return self.valid[:, 0] * (weights if self.pixels is None else weights + self.pixels)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of the classes but the background: (B, F, H, W), 0 where there is no label."""
@@ -71,7 +70,8 @@ class Truth:
         if self.classes is None:
             return each.mean()
         weights = self.classes[-self.foregrounds :]
-        return (each * weights).mean() / weights.mean()
+        mean = weights.mean()
+        return (each * weights).mean() / torch.where(mean > 0, mean, 1.0)
 
 
 Term = Callable[[Tensor, Truth], Tensor]
