@@ -273,12 +273,12 @@ def _table(title: str | None = None, measured: bool = False, objects: bool = Fal
 
 
 def _add_row(table: Table, record: TrialRecord, measured: bool = False, objects: bool = False) -> None:
-    scores = (f"{record.final.dice:.4f}", f"{record.final.iou:.4f}") if record.scored else ("-", "-")
+    scores = [f"{record.final.dice:.4f}", f"{record.final.iou:.4f}"] if record.scored else ["-", "-"]
     if record.state == "pruned":
-        scores = (f"({record.final.dice:.4f})", "-")  # no final score, as the remark says
+        scores[0] = f"({record.final.dice:.4f})"  # no final score, as the remark says
     if objects:
         found = record.final.object_f1 if record.scored else None
-        scores = (*scores, "-" if found is None else f"{found:.4f}")
+        scores.append("-" if found is None else f"{found:.4f}")
     latency = "-" if record.latency is None else milliseconds(record.latency)
     memory = "-" if record.memory is None else mebibytes(record.memory)
     table.add_row(
