@@ -21,9 +21,10 @@ import unetsearch
 from unetsearch.data.dataset import IGNORE, SegmentationData
 from unetsearch.data.load import load_data
 from unetsearch.data.objects import Objects, connected, object_f1, touching
+from unetsearch.data.separation import objects_of
 from unetsearch.space.recipe import Loss, Recipe
 from unetsearch.space.settings import DataSettings
-from unetsearch.training.device_data import DeviceData, normalised, objects_of, on_device
+from unetsearch.training.device_data import DeviceData, normalised, on_device
 from unetsearch.training.inference import predict
 from unetsearch.training.metrics import image_scores
 from unetsearch.training.train import train

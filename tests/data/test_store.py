@@ -1,9 +1,11 @@
 """What is kept on the disk between studies."""
 
+import os
 import pickle
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -98,6 +100,17 @@ def test_without_a_place_to_write_it_stays_in_memory(tmp_path, monkeypatch):
     made = []
     assert same(kept("a", counted(made)))
     assert same(kept("a", counted(made)))
+    assert len(made) == 2, "nothing could be kept"
+
+
+def test_what_was_left_half_written_and_what_nobody_asks_for_is_removed(cache):
+    kept("a", arrays)
+    for name, days in {"b.1.part": 2, "c.2.part": 0, "d.arrays": 61, "e.arrays": 59, "f.txt": 99}.items():
+        (cache / name).touch()
+        os.utime(cache / name, (time.time() - days * 86400,) * 2)
+    kept("g", arrays)
+    names = {path.name for path in cache.iterdir()}
+    assert names == {"a.arrays", "c.2.part", "e.arrays", "f.txt", "g.arrays"}
 
 
 def test_processes_that_begin_together_do_not_tear_it(cache):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetsearch.data.dataset import IGNORE, SegmentationData
-from unetsearch.data.objects import connected, separation_weights, told_apart
+from unetsearch.data.objects import Objects, connected, separation_weights, told_apart
 from unetsearch.data.store import digest_of, kept, key_of
 
 
@@ -18,6 +18,14 @@ class Targets:
 
     masks: Sequence[NDArray[np.uint8]]
     weights: Sequence[NDArray[np.float32]]
+
+
+def objects_of(data: SegmentationData, index: int) -> Objects:
+    """The objects of an image as they were numbered; else the connected parts of its foreground."""
+    mask = data.masks[index]
+    if data.objects is None:
+        return connected((mask != 0) & (mask != IGNORE))
+    return np.where(mask == IGNORE, 0, data.objects[index]).astype(np.int32)
 
 
 def separated(data: SegmentationData) -> Targets:
@@ -34,11 +42,7 @@ def separated(data: SegmentationData) -> Targets:
 def _made(data: SegmentationData) -> Iterator[NDArray[Any]]:
     """Mask and weights in turn."""
     for index in data.split.train:
-        mask = data.masks[index]
-        objects = connected((mask != 0) & (mask != IGNORE))
-        if data.objects is not None:
-            numbered = np.where(mask == IGNORE, 0, data.objects[index]).astype(np.int32)
-            objects = told_apart(numbered)
-            mask = np.where((numbered > 0) & (objects == 0), 0, mask).astype(np.uint8)
-        yield mask
-        yield separation_weights(objects)
+        mask, objects = data.masks[index], objects_of(data, index)
+        apart = objects if data.objects is None else told_apart(objects)
+        yield np.where((objects > 0) & (apart == 0), 0, mask).astype(np.uint8)
+        yield separation_weights(apart)

@@ -140,3 +140,10 @@ def front_of(records: Sequence[TrialRecord], objectives: Sequence[Objective]) ->
     ).reshape(len(scored), len(objectives))
     kept = [record for record, keep in zip(scored, non_dominated(losses), strict=True) if keep]
     return sorted(kept, key=lambda record: (record.params, record.number))
+
+
+def in_words(architecture: Architecture) -> str:
+    """`depth 3, dense skips, residual encoder, 8-16-32-64`."""
+    skips = f"{architecture.skip.rule.replace('_', '-')} skips"
+    channels = "-".join(map(str, architecture.channels))
+    return f"depth {architecture.depth}, {skips}, {architecture.encoder_name} encoder, {channels}"

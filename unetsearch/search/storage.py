@@ -19,8 +19,7 @@ from unetsearch.search.engines import close_storage, journal_path, open_storage,
 from unetsearch.search.folder import StudyFolder
 from unetsearch.search.liveness import AliveFiles, Heartbeats, Key, OneOwner, Pulse, Watch, key_of
 from unetsearch.search.patience import Patience
-from unetsearch.search.records import Stretch, TrialRecord
-from unetsearch.space.architecture import Architecture
+from unetsearch.search.records import Stretch, TrialRecord, in_words
 from unetsearch.space.settings import MAXIMISED, Objective
 
 RECORD = "record"
@@ -301,10 +300,3 @@ def _tell(studies: Studies, number: int, record: TrialRecord) -> None:
         study.tell(number, state=TrialState.PRUNED)
     else:
         study.tell(number, [record.objective(name) for name in studies.objectives])
-
-
-def in_words(architecture: Architecture) -> str:
-    """`depth 3, dense skips, residual encoder, 8-16-32-64`."""
-    skips = f"{architecture.skip.rule.replace('_', '-')} skips"
-    channels = "-".join(map(str, architecture.channels))
-    return f"depth {architecture.depth}, {skips}, {architecture.encoder_name} encoder, {channels}"

@@ -14,7 +14,7 @@ from unetsearch.space.encoders import Describe, document_backbones
 from unetsearch.space.marks import Marked, Marker
 from unetsearch.space.quantities import parse_count, parse_duration
 from unetsearch.space.reader import Reader, largest
-from unetsearch.space.recipe import MS_SSIM_SIDE, WINDOWED, Recipe
+from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import (
     EMBEDDED,
     MAXIMISED,
@@ -25,7 +25,8 @@ from unetsearch.space.settings import (
     SplitSettings,
 )
 from unetsearch.space.space import SearchSpace
-from unetsearch.space.values import Choice, Value
+from unetsearch.space.training import read_training
+from unetsearch.space.values import Value
 
 Check = Callable[[SearchSpace, Baseline], object]
 """Raises ArchitectureError where the values of a baseline do not fit each other."""
@@ -122,7 +123,7 @@ def _space(document: Marked, stem: str, describe: Describe | None, check: Check 
         reader.problem(document, "", "the file is empty; `unetsearch schema` tells what it may hold")
     keys = reader.mapping(document, "", fields.SECTIONS)
     architecture = reader.searched(keys.get("architecture"), "architecture", fields.ARCHITECTURE)
-    recipe, training = _training(keys.get("training"), reader)
+    recipe, training = read_training(keys.get("training"), reader)
     search = _search(keys.get("search"), reader)
     baselines = _baselines(keys.get("baselines"), reader)
     backbones: dict[str, Backbone] = {}
@@ -159,37 +160,6 @@ def _name(at: Marked | None, stem: str, reader: Reader) -> str:
     text = Marked(at.text, at.where) if isinstance(at.value, int | float) else at
     reader.fits(text, "name", fields.NAME)
     return str(text.value)
-
-
-def _training(at: Marked | None, reader: Reader) -> tuple[Recipe, dict[str, Value]]:
-    """What is fixed, with the defaults of the rest; and what varies."""
-    before = len(reader.problems)
-    values = reader.searched(at, "training", fields.TRAINING)
-    varied = {name: value for name, value in values.items() if not (isinstance(value, Choice) and value.fixed)}
-    settled: dict[str, Any] = {
-        name: value.options[0].value for name, value in values.items() if isinstance(value, Choice) and value.fixed
-    }
-    if len(reader.problems) > before:
-        return Recipe(), {}
-    recipe = Recipe(**settled)
-    keys = at.value if at is not None and isinstance(at.value, dict) else {}
-    if at is not None and recipe.evaluations > recipe.steps:
-        text = f"expected at most training.steps ({recipe.steps}), got {recipe.evaluations}"
-        reader.problem(keys.get("evaluations", at), "training.evaluations", text)
-    if "reach" in keys and "averaging" in keys:
-        text = "stands instead of training.reach: give one of the two"
-        reader.problem(keys["averaging"], "training.averaging", text)
-    _check_windows(keys, recipe, values["loss"], reader)
-    return recipe, varied
-
-
-def _check_windows(keys: Mapping[str, Marked], recipe: Recipe, loss: Value, reader: Reader) -> None:
-    """MS-SSIM needs a crop of some size."""
-    options = [str(option.value) for option in loss.options] if isinstance(loss, Choice) else []
-    windowed = [name for name in options if name in WINDOWED]
-    if windowed and recipe.crop < MS_SSIM_SIDE:
-        text = f"{windowed[0]} needs a training.crop of at least {MS_SSIM_SIDE} px (MS-SSIM: an 11 px window on the "
-        reader.problem(keys["loss"], "training.loss", f"{text}coarsest of 5 scales), got {recipe.crop}")
 
 
 def _data(at: Marked | None, reader: Reader) -> DataSettings:

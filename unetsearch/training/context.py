@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from unetsearch.graph.graph import Graph
 from unetsearch.graph.sizes import Context, context
 from unetsearch.network.network import Network, Outputs
 from unetsearch.space.architecture import Architecture
+from unetsearch.training.crops import mirrored_places
 
 
 def outputs_of(network: Network, images: Tensor, frame: Context) -> Outputs:
@@ -45,9 +47,7 @@ def mirrored(images: Tensor, rows: int, columns: int) -> Tensor:
 
 def mirror_indices(length: int, start: int, stop: int) -> Tensor:
     """The indices of `length` pixels at the places start, ..., stop - 1, which go back and forth beyond them."""
-    period = max(2 * length - 2, 1)
-    index = torch.arange(start, stop) % period
-    return torch.minimum(index, period - index) if length > 1 else torch.zeros_like(index)
+    return torch.from_numpy(mirrored_places(np.arange(start, stop), np.array(length)))
 
 
 def check_context(data: SegmentationData, name: str, architecture: Architecture, crop: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,6 @@ class Drawing:
         self._window = window
         self._foreground = foreground
         self._seed = seed
-        self._orders: dict[int, Indices] = {}
 
     def batch(self, number: int, random: np.random.Generator) -> Crops:
         """The crops of a batch; `random`: its own."""
@@ -84,7 +84,9 @@ class Drawing:
                 around = points[random.integers(len(points))] - within[sample].astype(np.int64)
                 corner[sample] = np.clip(around, 0, free[sample])
         steps = np.arange(self._window) - (self._window - self._crop) // 2
-        lines = [_mirrored(corner[:, axis, None] + steps, self._places.sizes[image, axis, None]) for axis in (0, 1)]
+        lines = [
+            mirrored_places(corner[:, axis, None] + steps, self._places.sizes[image, axis, None]) for axis in (0, 1)
+        ]
         flips = random.integers(0, 2, (3, len(image))).astype(bool)
         rows, columns = (np.where(flip[:, None], line[:, ::-1], line) for flip, line in zip(flips, lines, strict=False))
         return Crops(image, rows, columns, flips[2])
@@ -92,16 +94,17 @@ class Drawing:
     def _image(self, number: int) -> int:
         """The image of a sample, by how many came before it."""
         count = len(self._places.sizes)
-        turn = number // count
-        if turn not in self._orders:
-            self._orders = {turn: np.random.default_rng([self._seed, turn]).permutation(count)} | {
-                other: order for other, order in self._orders.items() if other == turn - 1
-            }
-        return int(self._orders[turn][number % count])
+        return int(_order(self._seed, number // count, count)[number % count])
 
 
-def _mirrored(places: Indices, length: Indices) -> Indices:
-    """Rows or columns that go back and forth beyond the border."""
+@lru_cache(maxsize=4)
+def _order(seed: int, turn: int, count: int) -> Indices:
+    """In which all images are drawn, this time."""
+    return np.random.default_rng([seed, turn]).permutation(count)
+
+
+def mirrored_places(places: Indices, length: Indices) -> Indices:
+    """Rows or columns of images of so many, which go back and forth beyond the border."""
     period = np.maximum(2 * length - 2, 1)
     index = places % period
     return np.where(length > 1, np.minimum(index, period - index), 0)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unetsearch.data.dataset import IGNORE, SegmentationData
-from unetsearch.data.objects import Objects, connected
-from unetsearch.data.separation import Targets, separated
+from unetsearch.data.objects import Objects
+from unetsearch.data.separation import Targets, objects_of, separated
 from unetsearch.training.augment import Batch, moved
 from unetsearch.training.crops import Crops, Places
 
@@ -218,14 +218,6 @@ def on_device(data: SegmentationData, device: torch.device, *, objects: bool = F
         validation = tuple(stored[place] for place in range(len(stored)))
     frequency = median_frequency(masks, len(data.classes))
     return DeviceData(train, validation, len(data.classes), frequency, lambda: separated(data))
-
-
-def objects_of(data: SegmentationData, index: int) -> Objects:
-    """The objects of an image as they were numbered; else the connected parts of its foreground."""
-    mask = data.masks[index]
-    if data.objects is None:
-        return connected((mask != 0) & (mask != IGNORE))
-    return np.where(mask == IGNORE, 0, data.objects[index]).astype(np.int32)
 
 
 def median_frequency(masks: Sequence[NDArray[np.uint8]], classes: int) -> tuple[float, ...]:
