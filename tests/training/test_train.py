@@ -17,6 +17,7 @@ from unetsearch.space.settings import DataSettings
 from unetsearch.training.device import find_device
 from unetsearch.training.device_data import DeviceData, Pair, Resident, Streamed, on_device
 from unetsearch.training.inference import evaluate, labels, predict
+from unetsearch.training.step import WARM_UP
 from unetsearch.training.train import DivergedError, learning_rate_factor, train
 
 RECIPE = Recipe(steps=40, evaluations=4, crop=16, batch_size=4, learning_rate=1e-2)
@@ -281,14 +282,14 @@ def test_training_on_a_gpu():
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
 def test_a_step_on_a_gpu_waits_for_nothing():
-    """From the second step to the sixth, augmentation and weight map included."""
+    """From the one after that which is recorded on, augmentation and weight map included."""
     source = on_device(load_data(DataSettings(path="cells")), torch.device("cuda"))
     recipe = replace(RECIPE, augmentation=1.0, weight_map=True, crop=32, class_weights="median_frequency")
 
     def pulse(step, _):
-        if step == 2:
+        if step == WARM_UP + 2:
             torch.cuda.set_sync_debug_mode("error")
-        if step == 6:
+        if step == WARM_UP + 6:
             raise KeyboardInterrupt
 
     try:

@@ -51,6 +51,17 @@ class Batch:
         weights = [None] * parts if self.weights is None else self.weights.tensor_split(parts)
         return [Batch(*each) for each in zip(images, masks, weights, strict=True)]
 
+    def clone(self) -> "Batch":
+        """The same in memory of its own."""
+        return Batch(self.images.clone(), self.masks.clone(), None if self.weights is None else self.weights.clone())
+
+    def copy_(self, other: "Batch") -> None:
+        """Writes another batch of the same shapes over this one."""
+        self.images.copy_(other.images)
+        self.masks.copy_(other.masks)
+        if self.weights is not None and other.weights is not None:
+            self.weights.copy_(other.weights)
+
 
 def window_side(side: int, strength: float) -> int:
     """Pixels a side that a sample of `side` may be taken from, with the displacements that are likely."""

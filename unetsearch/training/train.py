@@ -15,17 +15,12 @@ from unetsearch.space.recipe import MEDIAN_FREQUENCY, Recipe
 from unetsearch.training.average import Average
 from unetsearch.training.batches import batches
 from unetsearch.training.checkpoint import Pulse, State, random_state, set_random_state
-from unetsearch.training.context import outputs_of
-from unetsearch.training.device import autocast, memory_format
+from unetsearch.training.device import memory_format
 from unetsearch.training.device_data import DeviceData
-from unetsearch.training.heads import outputs_loss
 from unetsearch.training.inference import evaluate
-from unetsearch.training.losses import Truth
 from unetsearch.training.metrics import Overlap
 from unetsearch.training.score import Score
-
-GRADIENT_NORM = 12.0
-"""Gradients longer than this are shortened: a rare wild batch shall not decide a training."""
+from unetsearch.training.step import Step, cuda_graph
 
 
 class DivergedError(RuntimeError):
@@ -61,20 +56,18 @@ def train(
     network.to(memory_format=memory_format(device))
     average = Average(network, recipe)
     scored = average.network
-    optimizer = torch.optim.AdamW(
-        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, recipe))
+    record = cuda_graph if device.type == "cuda" else None
+    take = Step(network, recipe, device, parts=parts, classes=class_weights(recipe, data), record=record)
     evaluations = {round(recipe.steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)}
-    done, loss_sum, since = 0, torch.zeros((), device=device), 0
+    done, since = 0, 0
     scores: list[Score] = []
 
-    stateful: dict[str, Any] = {"network": network, "averaged": average.model}
-    stateful |= {"optimizer": optimizer, "schedule": schedule}
+    stateful: dict[str, Any] = {"network": network, "averaged": average.model, "optimizer": take}
     if state is not None:
         for name, part in stateful.items():
             part.load_state_dict(state[name])
-        done, loss_sum, since = state["step"], state["loss_sum"].to(device), state["since"]
+        done, since = state["step"], state["since"]
+        take.loss_sum.copy_(state["loss_sum"])
         scores = [Score.from_dict(score) for score in state["scores"]]
         yield from scores
         started = perf_counter() - state["seconds"]
@@ -83,35 +76,22 @@ def train(
     def snapshot() -> State:
         return {name: part.state_dict() for name, part in stateful.items()} | {
             "step": step,
-            "loss_sum": loss_sum,
+            "loss_sum": take.loss_sum,
             "since": since,
             "scores": [score.to_dict() for score in scores],
             "seconds": perf_counter() - started,
             "random": random_state(device),
         }
 
-    frame = context(network.graph, recipe.crop)
     source = data.separated if recipe.weight_map else data.train
-    classes = class_weights(recipe, data)
-    crops = batches(source, recipe, seed, frame.margin, start=done)
-
+    margin = context(network.graph, recipe.crop).margin
+    crops = batches(source, recipe, seed, margin, start=done)
     for step, batch in enumerate(islice(crops, recipe.steps - done), start=done + 1):
-        network.train()
-        optimizer.zero_grad()
-        for part in batch.split(parts):
-            with autocast(device):
-                outputs = outputs_of(network, part.images.contiguous(memory_format=memory_format(device)), frame)
-            truth = Truth(network.graph.out_channels, part.masks, part.weights, classes)
-            loss = outputs_loss(recipe, outputs, truth) * (len(part.images) / recipe.batch_size)
-            loss.backward()  # type: ignore[no-untyped-call]
-            loss_sum = loss_sum + loss.detach()  # a sum on the device: reading it would wait
-        torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
-        optimizer.step()
-        schedule.step()
+        take(batch, recipe.learning_rate * learning_rate_factor(step - 1, recipe))
         average.update(network, step)
         since += 1
         if step in evaluations:
-            mean_loss = loss_sum.item() / since
+            mean_loss = take.loss_sum.item() / since
             if not isfinite(mean_loss) or not _finite(scored):
                 what = "the weights were not finite" if isfinite(mean_loss) else f"the loss was {mean_loss}"
                 advice = f"(learning rate {recipe.learning_rate:g}): try a lower one"
@@ -121,7 +101,8 @@ def train(
                 network.load_state_dict(scored.state_dict())
             scores.append(_score(step, mean_loss, overlap, perf_counter() - started))
             yield scores[-1]
-            loss_sum, since = torch.zeros((), device=device), 0
+            take.loss_sum.zero_()
+            since = 0
         if pulse is not None:
             pulse(step, snapshot)
 

@@ -1,0 +1,123 @@
+import pytest
+import torch
+
+from unetsearch.graph.build import build_graph
+from unetsearch.graph.references import reference
+from unetsearch.network.network import build_network
+from unetsearch.space.recipe import Recipe
+from unetsearch.training.augment import Batch
+from unetsearch.training.step import WARM_UP, Step, cuda_graph
+
+RECIPE = Recipe(crop=16, batch_size=4)
+CPU = torch.device("cpu")
+STEPS = WARM_UP + 4
+
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
+
+
+def network(**values):
+    torch.manual_seed(0)
+    return build_network(build_graph(reference("unet++", width=4, depth=2, deep_supervision=True, **values)))
+
+
+def batch_of(number, device=CPU, *, weights=False):
+    random = torch.Generator().manual_seed(number)
+    images = torch.randn(4, 1, 16, 16, generator=random)
+    more = torch.rand(4, 16, 16, generator=random) if weights else None
+    batch = Batch(images, (images[:, 0] > 0).to(torch.uint8), more)
+    return Batch(*(None if part is None else part.to(device) for part in (batch.images, batch.masks, batch.weights)))
+
+
+def stepped(step, device=CPU, *, weights=False):
+    """The weights after some steps, and the sum of their losses."""
+    for number in range(STEPS):
+        step(batch_of(number, device, weights=weights), 1e-2 * (1 - number / STEPS))
+    return [parameter.detach().clone() for parameter in step.network.parameters()], step.loss_sum.item()
+
+
+class Recorded:
+    """A recorder for the processor: the work itself, which reads its batch from where it was when it was recorded."""
+
+    def __init__(self):
+        self.replays = 0
+
+    def __call__(self, work):
+        def replay():
+            self.replays += 1
+            work()
+
+        return replay
+
+
+def equal(one, other):
+    return one[1] == other[1] and all(torch.equal(a, b) for a, b in zip(one[0], other[0], strict=True))
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_recorded_steps_are_the_steps_that_were_not_recorded(weights, parts):
+    plain = stepped(Step(network(), RECIPE, CPU, parts=parts), weights=weights)
+    recorder = Recorded()
+    step = Step(network(), RECIPE, CPU, parts=parts, record=recorder)
+    assert equal(stepped(step, weights=weights), plain)
+    assert (recorder.replays, step.replayed) == (STEPS - WARM_UP, True)
+
+
+def test_a_network_that_cannot_be_recorded_is_trained_all_the_same():
+    tries = []
+
+    def fails(work):
+        tries.append(work)
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    step = Step(network(), RECIPE, CPU, record=fails)
+    assert equal(stepped(step), stepped(Step(network(), RECIPE, CPU)))
+    assert (len(tries), step.replayed) == (1, False)
+
+
+def test_memory_that_is_short_while_a_step_is_recorded_is_told():
+    def fails(_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        stepped(Step(network(), RECIPE, CPU, record=fails))
+
+
+def test_the_rate_of_every_step_counts():
+    step = Step(network(), RECIPE, CPU)
+    before = [parameter.detach().clone() for parameter in step.network.parameters()]
+    step(batch_of(0), 0.0)
+    assert all(torch.equal(a, b) for a, b in zip(before, step.network.parameters(), strict=True))
+    step(batch_of(0), 1e-3)
+    assert not any(torch.equal(a, b) for a, b in zip(before, step.network.parameters(), strict=True) if a.ndim == 4)
+
+
+@pytest.mark.cuda
+@gpu
+@pytest.mark.parametrize("loss", ["dice_ce", "lovasz", "unet++", "focal"])
+@pytest.mark.parametrize("weights", [False, True])
+def test_steps_replayed_on_a_gpu_are_the_steps_begun_by_python(loss, weights):
+    """Up to what the order of sums on a GPU changes."""
+    device, recipe = torch.device("cuda"), Recipe(crop=16, batch_size=4, loss=loss)
+    step = Step(network().to(device), recipe, device, record=cuda_graph)
+    replayed, plain = (
+        stepped(each, device, weights=weights) for each in (step, Step(network().to(device), recipe, device))
+    )
+    assert step.replayed
+    assert replayed[1] == pytest.approx(plain[1], rel=1e-2)
+    for one, other in zip(replayed[0], plain[0], strict=True):
+        torch.testing.assert_close(one, other, rtol=0.05, atol=0.02)
+
+
+@pytest.mark.cuda
+@gpu
+def test_dropout_draws_anew_in_every_replay():
+    device = torch.device("cuda")
+    step = Step(network(dropout=0.5).to(device), RECIPE, device, record=cuda_graph)
+    losses = []
+    for _ in range(STEPS):
+        before = step.loss_sum.item()
+        step(batch_of(0, device), 0.0)
+        losses.append(step.loss_sum.item() - before)
+    assert step.replayed
+    assert len({round(loss, 4) for loss in losses[WARM_UP:]}) > 1
