@@ -69,6 +69,7 @@ def test_it_begins_with_what_is_searched_on_what_and_where(terminal):
         "data    two classes",
         "data    split at random",
         "device  cpu",
+        "train   150 steps of 8 crops of 64x64 px",
         "study   studies/x (the same command continues it)",
         "continuing: 2 trials are trained; 1 interrupted ones are put back",
         "done: 1 of 1 trials are trained",

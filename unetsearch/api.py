@@ -17,6 +17,7 @@ from unetsearch.network.backbones import find_backbone
 from unetsearch.report.tables import front_rows
 from unetsearch.report.views import ReportData
 from unetsearch.report.write import write_report
+from unetsearch.search.batch_size import settle_batch_size
 from unetsearch.search.events import Event, Noted
 from unetsearch.search.fit import check_fit
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
@@ -108,6 +109,7 @@ def run(
     space = space.for_data(loaded.in_channels, loaded.out_channels)
     check_fit(space, loaded)
     path = Path(out) if out is not None else Path("studies") / f"{space.name}-{loaded.name}"
+    space = settle_batch_size(space, loaded, devices, StudyFolder(path))
     check_same_study(StudyFolder(path), space, loaded, storage)
     folder = create_folder(path)
 

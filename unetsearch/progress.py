@@ -86,6 +86,7 @@ class Display:
             ("space", f"{space.name}: {size}; until {until}"),
             *(("data", note) for note in data.notes),
             ("device", device),
+            ("train", _training(space)),
             ("study", f"{folder} (the same command continues it)"),
         ):
             self.console.print(Text.assemble((f"{name:<7} ", "bold"), text), soft_wrap=True)
@@ -223,6 +224,12 @@ class Display:
         if left > 0:
             parts.append(f"about {duration(left)} left")
         return ", ".join(parts)
+
+
+def _training(space: SearchSpace) -> str:
+    """How long a training is: what varies is not told."""
+    crops = "" if "batch_size" in space.training else f" of {space.recipe.batch_size} crops"
+    return f"{space.recipe.steps} steps{crops} of {space.recipe.crop}x{space.recipe.crop} px"
 
 
 def _trials(progress: StudyProgress) -> str:

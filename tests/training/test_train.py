@@ -8,13 +8,11 @@ import torch
 
 from unetsearch.data.dataset import IGNORE
 from unetsearch.data.load import load_data
-from unetsearch.errors import UnetsearchError
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
 from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
-from unetsearch.training.device import find_device
 from unetsearch.training.device_data import DeviceData, Pair, Resident, Streamed, on_device
 from unetsearch.training.inference import evaluate, labels, predict
 from unetsearch.training.step import WARM_UP
@@ -143,13 +141,6 @@ def test_predictions_keep_order_and_size_whatever_is_batched_together():
     assert [p.shape for p in together] == [image.shape[1:] for image in images]
     agree = [(a == b).float().mean().item() for a, b in zip(together, alone, strict=True)]
     assert min(agree) > 0.97, "bfloat16 may turn a pixel on the edge"
-
-
-def test_an_unknown_device_says_what_would_do():
-    with pytest.raises(UnetsearchError) as caught:
-        find_device("gpu")
-    assert str(caught.value) == "--device gpu: no such device; expected auto, cpu, cuda, cuda:1 or mps"
-    assert find_device("cpu").type == "cpu"
 
 
 class PulseError(Exception):

@@ -1,5 +1,6 @@
 """What a network takes as it runs: the latency and the memory of one image."""
 
+from collections.abc import Callable
 from functools import partial
 from statistics import median
 from time import perf_counter
@@ -35,7 +36,7 @@ def measure(network: Network, device: torch.device) -> tuple[float, int]:
     height, width = (context(network.graph, side).size for side in COST_IMAGE_SIZE)
     x = torch.zeros(1, network.graph.in_channels, height, width, device=device)
     with torch.inference_mode():
-        memory = _cuda_bytes(network, x) if device.type == "cuda" else _live_bytes(network, x)
+        memory = peak_bytes(lambda: network(x), device) + _bytes(network, x)
         _run(network, x, WARM_UP, 1)
         return median(_run(network, x, TIMED, FEWEST)), memory
 
@@ -52,22 +53,24 @@ def _run(network: Network, x: Tensor, seconds: float, fewest: int) -> list[float
     return times
 
 
-def _cuda_bytes(network: Network, x: Tensor) -> int:
-    network(x)  # libraries take what they keep
-    torch.cuda.synchronize(x.device)
-    before = torch.cuda.memory_allocated(x.device)  # a data set may be there too
-    torch.cuda.reset_peak_memory_stats(x.device)
-    network(x)
-    torch.cuda.synchronize(x.device)
-    return int(torch.cuda.max_memory_allocated(x.device)) - before + _bytes(network, x)
+def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
+    """The most bytes that some work takes at any moment, beside what was there before. Does it twice.
 
-
-def _live_bytes(network: Network, x: Tensor) -> int:
-    for _ in range(2):  # the first time, what torch loads for it holds features
-        live = _Live()
-        with live:
-            network(x)
-    return live.peak + _bytes(network, x)
+    Only the second time counts: libraries take what they keep the first time.
+    """
+    if device.type != "cuda":
+        for _ in range(2):
+            live = _Live()
+            with live:
+                work()
+        return live.peak
+    work()
+    torch.cuda.synchronize(device)
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    work()
+    torch.cuda.synchronize(device)
+    return int(torch.cuda.max_memory_allocated(device)) - before
 
 
 def _bytes(network: Network, x: Tensor) -> int:

@@ -105,7 +105,7 @@ class Proposals:
     def _queue_size(self, known: "_Known") -> None:
         """Queues the next of the points with which `auto` begins; nothing while others, interrupted ones, wait."""
         if self._sizes is None:
-            self._sizes = list(by_size(self.space, _drawn(self.space)))
+            self._sizes = list(by_size(self.space, random_points(self.space)))
         while self._sizes and not self.studies.trials(self.studies.search, TrialState.WAITING):
             point = self._sizes.pop(0)
             if not known.has(Candidate.at(point).hash):
@@ -223,7 +223,8 @@ def _listed(space: SearchSpace) -> Iterator[Point]:
     yield from points
 
 
-def _drawn(space: SearchSpace) -> list[Point]:
+def random_points(space: SearchSpace) -> list[Point]:
+    """SIZED points, the same for the same seed."""
     random = Random(f"{space.search.seed} sizes")
     return [space.sample(random.randrange(2**32)) for _ in range(SIZED)]
 

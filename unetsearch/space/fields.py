@@ -8,7 +8,7 @@ from unetsearch.space.architecture import MAX_DEPTH, Activation, Combine, Decode
 from unetsearch.space.backbone import PREFIX
 from unetsearch.space.kinds import EncoderName, Flag, Kind, Name, Number, Numbers, Text
 from unetsearch.space.quantities import COUNT_PATTERN, DURATION_PATTERN, Quantity, parse_count, parse_duration
-from unetsearch.space.recipe import EQUAL, MEDIAN_FREQUENCY, Heads, Loss, Recipe
+from unetsearch.space.recipe import AUTO, EQUAL, MEDIAN_FREQUENCY, Heads, Loss, Recipe
 from unetsearch.space.settings import Objective, Pruner, Reference, Sampler, SplitBy
 from unetsearch.space.skip import SkipRule
 from unetsearch.space.space import ARCHITECTURE_DEFAULTS
@@ -98,7 +98,11 @@ TRAINING: dict[str, Field] = {
     "crop": Field(
         Number(8, 4096, integer=True), _RECIPE.crop, "side of the square training crops, in pixels", searched=False
     ),
-    "batch_size": Field(Number(1, 4096, integer=True), _RECIPE.batch_size, "crops a step"),
+    "batch_size": Field(
+        Number(1, 4096, integer=True, names=(AUTO,)),
+        _RECIPE.batch_size,
+        "crops a step; auto: as many as the memory holds with the greatest network, the same for all",
+    ),
     "learning_rate": Field(Number(0, 10, above=True), _RECIPE.learning_rate, "of AdamW, at its height"),
     "weight_decay": Field(Number(0, 10), _RECIPE.weight_decay, "of AdamW"),
     "loss": Field(

@@ -12,7 +12,10 @@ from unetsearch.space.recipe import numbers
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number from low to high; `below`: high itself does not fit. `multiple`: of which it must be one."""
+    """A number from low to high; `below`: high itself does not fit. `multiple`: of which it must be one.
+
+    `names`: names that fit as well.
+    """
 
     low: float
     high: float
@@ -20,10 +23,15 @@ class Number:
     below: bool = False
     above: bool = False
     multiple: int = 1
+    names: tuple[str, ...] = ()
 
     @property
     def expected(self) -> str:
         """What fits, in words."""
+        return ", or ".join((self._number, *self.names))
+
+    @property
+    def _number(self) -> str:
         kind = "a whole number" if self.integer else "a number"
         if self.multiple > 1:
             kind = f"a multiple of {self.multiple}"
@@ -33,6 +41,8 @@ class Number:
 
     def fits(self, value: object) -> bool:
         """Whether a value of the document is such a number. A boolean is none."""
+        if value in self.names and isinstance(value, str):
+            return True
         if (
             isinstance(value, bool)
             or not isinstance(value, int | float)
@@ -49,7 +59,8 @@ class Number:
         document["exclusiveMinimum" if self.above else "minimum"] = self.low
         if self.high < 1e9:
             document["exclusiveMaximum" if self.below else "maximum"] = self.high
-        return document | ({"multipleOf": self.multiple} if self.multiple > 1 else {})
+        document |= {"multipleOf": self.multiple} if self.multiple > 1 else {}
+        return {"anyOf": [document, {"enum": list(self.names)}]} if self.names else document
 
 
 @dataclass(frozen=True, slots=True)

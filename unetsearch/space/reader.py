@@ -1,6 +1,7 @@
 """One section of the document against its fields: fixed values, choices, ranges, and every error in words."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from unetsearch.errors import did_you_mean
@@ -90,7 +91,9 @@ class Reader:
         """Whether the value is of the kind; notes it where it is not."""
         if kind.fits(at.value):
             return True
-        self.expect(at, path, kind.expected, kind.names if isinstance(kind, Name | EncoderName | Numbers) else ())
+        self.expect(
+            at, path, kind.expected, kind.names if isinstance(kind, Name | EncoderName | Number | Numbers) else ()
+        )
         return False
 
     def _fixed_only(self, at: Marked, path: str, field: Field) -> None:
@@ -138,6 +141,7 @@ class Reader:
         if not isinstance(kind, Number):
             self.problem(at, path, f"expected {kind.expected}, or a list of those; a range is for numbers")
             return fixed(None)
+        kind = replace(kind, names=())
         missing = [key for key in ("low", "high") if key not in keys]
         if missing:
             self.problem(at, path, f"a range needs low and high; {' and '.join(missing)} is missing")

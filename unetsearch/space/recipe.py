@@ -21,6 +21,12 @@ Heads = Literal["mean", "sum"]
 
 EQUAL, MEDIAN_FREQUENCY = "equal", "median_frequency"
 
+AUTO = "auto"
+"""In the document, the batch size that is still to be found."""
+
+TO_BE_FOUND = 0
+"""The same in a Recipe."""
+
 WINDOWED: frozenset[Loss] = frozenset({"ms_ssim", "unet3+"})
 """Losses with MS-SSIM in them."""
 
@@ -36,10 +42,11 @@ LATER = ("heads", "head_weights", "class_weights", "weight_map", "augmentation",
 class Recipe:
     """One training. Its length is `steps` optimizer steps, scored `evaluations` times at equal distances.
 
-    `batch_size` crops of `crop` x `crop` pixels a step. The learning rate rises over the first `warmup` of the
-    steps, is flat, and falls linearly to zero over the last `decay`. Scores are those of a moving average of the
-    weights, which reaches back over the share `reach` of the steps so far: an early score then tells more of the final
-    one (`benchmarks/early_scores.py`). `averaging`: an exponential average with this decay a step instead.
+    `batch_size` crops of `crop` x `crop` pixels a step; with TO_BE_FOUND no training can begin. The learning rate rises
+    over the first `warmup` of the steps, is flat, and falls linearly to zero over the last `decay`. Scores are those of
+    a moving average of the weights, which reaches back over the share `reach` of the steps so far: an early score then
+    tells more of the final one (`benchmarks/early_scores.py`). `averaging`: an exponential average with this decay a
+    step instead.
 
     `heads`: the losses of several heads are averaged or summed up; `head_weights`: what each counts, the final one
     first, the last number for all that are left (`1 0.5`). `class_weights`: `equal`, `median_frequency`, or a number

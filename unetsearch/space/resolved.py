@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from unetsearch.space.marks import scalar
+from unetsearch.space.recipe import AUTO, TO_BE_FOUND
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.values import Choice, Option, Range, Scalar, Value
 
@@ -30,6 +31,8 @@ def resolved(space: SearchSpace) -> dict[str, Any]:
 def _training(space: SearchSpace) -> dict[str, Any]:
     varied = {name: _value(value) for name, value in space.training.items()}
     fixed = space.recipe.to_dict()
+    if space.recipe.batch_size == TO_BE_FOUND:
+        fixed["batch_size"] = AUTO
     if "averaging" in varied:
         del fixed["reach"]
     return fixed | varied

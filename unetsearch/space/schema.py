@@ -1,6 +1,7 @@
 """The JSON schema of the YAML, from the same fields that the reader follows."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from unetsearch.space import fields
@@ -79,7 +80,8 @@ def _searched(field: Field) -> dict[str, Any]:
 
 def _range(kind: Number) -> dict[str, Any]:
     step = Number(0, 1e9, above=True, integer=kind.integer, multiple=kind.multiple).schema()
-    keys = {"low": kind.schema(), "high": kind.schema(), "step": step, "log": {"type": "boolean"}}
+    end = replace(kind, names=()).schema()
+    keys = {"low": end, "high": end, "step": step, "log": {"type": "boolean"}}
     return _object(keys, required=["low", "high"])
 
 

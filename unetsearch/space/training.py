@@ -6,7 +6,7 @@ from typing import Any
 from unetsearch.space import fields
 from unetsearch.space.marks import Marked
 from unetsearch.space.reader import Reader
-from unetsearch.space.recipe import MS_SSIM_SIDE, WINDOWED, Recipe
+from unetsearch.space.recipe import AUTO, MS_SSIM_SIDE, TO_BE_FOUND, WINDOWED, Recipe
 from unetsearch.space.values import Choice, Value
 
 
@@ -20,8 +20,14 @@ def read_training(at: Marked | None, reader: Reader) -> tuple[Recipe, dict[str, 
     }
     if len(reader.problems) > before:
         return Recipe(), {}
+    if settled.get("batch_size") == AUTO:
+        settled["batch_size"] = TO_BE_FOUND
     recipe = Recipe(**settled)
     keys = at.value if at is not None and isinstance(at.value, dict) else {}
+    sizes = varied.get("batch_size")
+    if isinstance(sizes, Choice) and any(option.value == AUTO for option in sizes.options):
+        text = f"{AUTO} is the one size of all trainings, expected it alone"
+        reader.problem(keys["batch_size"], "training.batch_size", text)
     if at is not None and recipe.evaluations > recipe.steps:
         text = f"expected at most training.steps ({recipe.steps}), got {recipe.evaluations}"
         reader.problem(keys.get("evaluations", at), "training.evaluations", text)

@@ -1,11 +1,24 @@
 """Where a training runs, and in which precision."""
 
+import sys
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import psutil
 import torch
 
 from unetsearch.errors import UnetsearchError
+
+CGROUP = Path("/sys/fs/cgroup")
+CONTAINERS = (
+    (CGROUP / "memory.max", CGROUP / "memory.current", CGROUP / "memory.stat"),
+    (
+        CGROUP / "memory/memory.limit_in_bytes",
+        CGROUP / "memory/memory.usage_in_bytes",
+        CGROUP / "memory/memory.stat",
+    ),
+)
+"""Where Linux tells a container's limit, what it uses and how much of that is a cache: version 2 and 1."""
 
 
 def find_device(name: str) -> torch.device:
@@ -62,8 +75,20 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on the device (MPS shares the machine's)."""
-    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else psutil.virtual_memory().available
+    """Bytes that are free on the device (MPS shares the machine's); of a container, within its limit."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return min([psutil.virtual_memory().available, *map(_left, CONTAINERS)])
+
+
+def _left(files: tuple[Path, Path, Path]) -> int:
+    """What a container's limit leaves; its cache of files can be given back."""
+    limit, used, stat = files
+    try:
+        cache = dict(line.split() for line in stat.read_text().splitlines())
+        return max(0, int(limit.read_text()) - int(used.read_text()) + int(cache.get("inactive_file", 0)))
+    except (OSError, ValueError):  # no container, or one without a limit (`max`)
+        return sys.maxsize
 
 
 def describe(device: torch.device) -> str:
