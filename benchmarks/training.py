@@ -5,19 +5,22 @@
 The same modules, data, batches and number of steps, side by side in one run: (a) this trainer, moving average and
 evaluations included in its time to a Dice; (b) a plain float32 loop over a DataLoader with augmentation on the
 processor; (b2) the same in bfloat16, channels last, with a worker a core, compiled where that works; (c) the bare step
-on a tensor that lies on the device. Images a second by the median step of all rounds, without warm-up and evaluations.
-Writes results/training-DEVICE.md.
+on a tensor that lies on the device. (lib) and (lib2) are (b) and (b2) with the network of a segmentation library, where
+one has it (MONAI; segmentation_models.pytorch, which is to be installed beside unetsearch). Images a second by the
+median step of all rounds, without warm-up and evaluations. Writes results/training-DEVICE.md.
 """
 
 import argparse
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
-from statistics import median
+from statistics import mean, median, stdev
 from time import perf_counter
 
 import torch
+from library import LIBRARY
 from machine import description
 from plain_loop import Style, plain_loop
 from torch import nn
@@ -51,6 +54,11 @@ NETWORKS: dict[str, dict[str, object]] = {
 TO_DICE = ("unet-16", "unet++-8", "unet3+-8", "mobilenetv2", "efficientnet-b0")
 """Trained to a Dice as well."""
 
+AUGMENTED = ("unet-16", "unet++-16", "unet3+-16", "mobilenetv2")
+"""Measured with augmentation as well."""
+
+WAYS = ("a", "b", "b2", "lib", "lib2", "c")
+
 WARM_UP = 5
 """Steps that are not timed."""
 
@@ -62,13 +70,13 @@ Steps = Iterator[tuple[float, float | None]]
 """Seconds of a step, or (ours: since the beginning) with a Dice."""
 
 
-def network(name: str, device: torch.device) -> Network:
+def network(name: str, device: torch.device, seed: int = 0) -> Network:
     """Initialised alike every time."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     return unetsearch.build_network(unetsearch.build_graph(unetsearch.reference(**NETWORKS[name]))).to(device)
 
 
-def ours(name: str, data: DeviceData, recipe: Recipe) -> Steps:
+def ours(name: str, data: DeviceData, recipe: Recipe, seed: int = 0) -> Steps:
     """This trainer."""
     times: list[float] = []
     began = perf_counter()
@@ -79,7 +87,7 @@ def ours(name: str, data: DeviceData, recipe: Recipe) -> Steps:
         times.append(perf_counter() - began)
         began = perf_counter()
 
-    for score in train(network(name, data.device), data, recipe, 0, pulse=pulse):
+    for score in train(network(name, data.device, seed), data, recipe, seed, pulse=pulse):
         yield from ((seconds, None) for seconds in times)
         times.clear()
         yield score.seconds, score.dice
@@ -113,35 +121,46 @@ def wait(device: torch.device, now: bool) -> None:
         torch.cuda.synchronize(device)
 
 
-def loop(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, style: Style, scored: bool) -> Steps:
-    """A user's loop on the same module; it scores as we do."""
+def loop(
+    module: nn.Module, data: SegmentationData, there: DeviceData, recipe: Recipe, style: Style, *, scored: bool = False
+) -> Steps:
+    """A user's loop; it scores as we do."""
 
     def score(trained: nn.Module) -> float:
         assert isinstance(trained, Network)
         return sum(evaluate(trained, there.validation, 2).dice)
 
-    return plain_loop(network(name, there.device), data, recipe, there.device, style, score if scored else None)
+    return plain_loop(module, data, recipe, there.device, style, score if scored else None)
 
 
 def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, rounds: int) -> dict[str, float]:
     """Images a second of every way, in turns."""
+    plain, tuned = styles()
     ways: dict[str, Callable[[], Steps]] = {
         "a": lambda: ours(name, there, recipe),
-        "b": lambda: loop(name, data, there, recipe, Style(tuned=False), False),
-        "b2": lambda: loop(name, data, there, recipe, Style(True, os.cpu_count() or 1, compiled=True), False),
+        "b": lambda: loop(network(name, there.device), data, there, recipe, plain),
+        "b2": lambda: loop(network(name, there.device), data, there, recipe, tuned),
         "c": lambda: bare(name, there, recipe),
     }
+    if name in LIBRARY:
+        ways["lib"] = lambda: loop(LIBRARY[name](), data, there, recipe, plain)
+        ways["lib2"] = lambda: tuned_library(name, data, there, recipe)
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for turn in range(rounds):
         for way in list(ways)[:: 1 if turn % 2 else -1]:
-            try:
-                steps = [seconds for seconds, dice in ways[way]() if dice is None]
-            except Exception as error:  # a network that does not compile
-                print(f"{name} {way}: {type(error).__name__}: {error}", flush=True)
-                continue
-            seconds[way] += steps[WARM_UP:]
+            seconds[way] += [seconds for seconds, dice in ways[way]() if dice is None][WARM_UP:]
     size = 10 if there.device.type == "cuda" else 1
-    return {way: recipe.batch_size / pace(times, size) for way, times in seconds.items() if times}
+    return {way: recipe.batch_size / pace(times, size) for way, times in seconds.items()}
+
+
+def tuned_library(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe) -> Steps:
+    """Without compilation where that fails, as it does for MONAI's networks in channels last."""
+    _, tuned = styles()
+    try:
+        return iter(list(loop(LIBRARY[name](), data, there, recipe, tuned)))
+    except Exception as error:
+        print(f"{name} lib2 is not compiled: {type(error).__name__}", flush=True)
+        return loop(LIBRARY[name](), data, there, recipe, replace(tuned, compiled=False))
 
 
 def pace(times: list[float], size: int) -> float:
@@ -150,22 +169,37 @@ def pace(times: list[float], size: int) -> float:
     return median(groups)
 
 
-def to_dice(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe) -> dict[str, Curve]:
-    """Seconds since the first step and Dice after each evaluation, evaluations included."""
+def styles() -> tuple[Style, Style]:
+    """The plain loop and the tuned one."""
+    return Style(tuned=False), Style(tuned=True, workers=os.cpu_count() or 1, compiled=True)
+
+
+def to_dice(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, seed: int) -> dict[str, Curve]:
+    """Seconds since the first step and Dice after each evaluation, evaluations and compilation included."""
     curves: dict[str, Curve] = {}
-    curves["a"] = [(seconds, dice) for seconds, dice in ours(name, there, recipe) if dice is not None]
-    for way, style in {"b": Style(False), "b2": Style(True, os.cpu_count() or 1)}.items():
+    curves["a"] = [(seconds, dice) for seconds, dice in ours(name, there, recipe, seed) if dice is not None]
+    for way, style in zip(("b", "b2"), styles(), strict=True):
         began, curves[way] = 0.0, []
-        for seconds, dice in loop(name, data, there, recipe, style, True):
+        for seconds, dice in loop(network(name, there.device, seed), data, there, recipe, style, scored=True):
             began = began or perf_counter() - seconds
             if dice is not None:
                 curves[way].append((perf_counter() - began, dice))
     return curves
 
 
-def first(curve: Curve, dice: float) -> str:
-    """When a curve reaches a Dice."""
-    return next((f"{seconds:.1f}" for seconds, reached in curve if reached >= dice), "-")
+def first(curve: Curve, dice: float) -> float:
+    """When a curve reaches a Dice; infinite where it does not."""
+    return next((seconds for seconds, reached in curve if reached >= dice), inf)
+
+
+def end_row(name: str, runs: list[dict[str, Curve]]) -> str:
+    """Means and spread of the final Dice over seeds, and the median of the seconds to 98 % of (b)'s mean."""
+    finals = {way: [curves[way][-1][1] for curves in runs] for way in ("a", "b", "b2")}
+    target = 0.98 * mean(finals["b"])
+    ends = [f"{mean(values):.4f} ± {stdev(values):.4f}" for values in finals.values()]
+    times = [median(first(curves[way], target) for curves in runs) for way in finals]
+    shown = [f"{seconds:.1f}" if seconds < inf else "-" for seconds in times]
+    return f"| {name} | {' | '.join(ends)} | {target:.4f} | {' | '.join(shown)} |"
 
 
 def main() -> None:
@@ -177,59 +211,55 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=120, help="steps of the trainings to a Dice; 0: none")
     parser.add_argument("--crop", type=int, default=96)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--augmentation", type=float, default=0.0)
+    parser.add_argument("--seeds", type=int, default=3, help="of the trainings to a Dice")
     given = parser.parse_args()
     root = os.environ.get("UNETSEARCH_DATA")
     data = load_data(DataSettings(path=str(Path(root) / "dsb2018_fluo") if root else "cells"))
     there = on_device(data, find_device(given.device))
-    recipe = Recipe(
-        steps=given.steps + WARM_UP,
-        evaluations=1,
-        crop=given.crop,
-        batch_size=given.batch,
-        augmentation=given.augmentation,
-    )
-    rows, ends = [], []
+    recipe = Recipe(steps=given.steps + WARM_UP, evaluations=1, crop=given.crop, batch_size=given.batch)
+    rows, augmented, ends = [], [], []
     for name in given.networks:
-        rates = measure(name, data, replace(there, validation=there.validation[:1]), recipe, given.rounds)
-        rows.append(row(name, rates))
+        one = replace(there, validation=there.validation[:1])
+        rows.append(row(name, measure(name, data, one, recipe, given.rounds)))
         print(rows[-1], flush=True)
+        if name in AUGMENTED:
+            augmented.append(row(name, measure(name, data, one, replace(recipe, augmentation=1.0), given.rounds)))
+            print(augmented[-1], flush=True)
         if given.train and name in TO_DICE:
-            long = replace(recipe, steps=given.train, evaluations=12)
-            curves = to_dice(name, data, replace(there, validation=there.validation[:16]), long)
-            target = 0.98 * curves["b"][-1][1]
-            finals = " | ".join(f"{curves[way][-1][1]:.4f}" for way in ("a", "b", "b2"))
-            times = " | ".join(first(curves[way], target) for way in ("a", "b", "b2"))
-            ends.append(f"| {name} | {finals} | {target:.4f} | {times} |")
+            long, some = replace(recipe, steps=given.train, evaluations=12), there.validation[:16]
+            runs = [to_dice(name, data, replace(there, validation=some), long, seed) for seed in range(given.seeds)]
+            ends.append(end_row(name, runs))
             print(ends[-1], flush=True)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"training-{there.device.type}.md").write_text(
-        "\n".join(page(rows, ends, recipe, data.name, given.train)) + "\n", encoding="utf-8"
-    )
+    text = "\n".join(page(rows, augmented, ends, recipe, data.name, given)) + "\n"
+    (RESULTS / f"training-{there.device.type}.md").write_text(text, encoding="utf-8")
 
 
 def row(name: str, rates: dict[str, float]) -> str:
     """A line of the table."""
-    shown = [f"{rates[way]:.1f}" if way in rates else "-" for way in ("a", "b", "b2", "c")]
-    ratios = [f"{rates['a'] / rates[way]:.2f}" if way in rates else "-" for way in ("b", "b2", "c")]
+    shown = [f"{rates[way]:.1f}" if way in rates else "-" for way in WAYS]
+    ratios = [f"{rates['a'] / rates[way]:.2f}" if way in rates else "-" for way in WAYS[1:]]
     return f"| {name} | {' | '.join(shown)} | {' | '.join(ratios)} |"
 
 
-def page(rows: list[str], ends: list[str], recipe: Recipe, data: str, steps: int) -> list[str]:
+def page(
+    rows: list[str], augmented: list[str], ends: list[str], recipe: Recipe, data: str, given: argparse.Namespace
+) -> list[str]:
     """The whole result."""
-    lines = ["# Speed of training", "", description(), "", *(__doc__ or "").splitlines()[4:10], ""]
-    lines += [
-        f"{data}, {recipe.batch_size} crops of {recipe.crop}x{recipe.crop} px a step, "
-        f"augmentation {recipe.augmentation:g}. Images a second:",
-        "",
-        "| network | a | b | b2 | c | a/b | a/b2 | a/c |",
-        "|---|---|---|---|---|---|---|---|",
-        *rows,
+    head = [
+        f"| network | {' | '.join(WAYS)} | {' | '.join(f'a/{way}' for way in WAYS[1:])} |",
+        "|---" * (2 * len(WAYS)) + "|",
     ]
+    lines = ["# Speed of training", "", description(), "", *(__doc__ or "").splitlines()[4:11], ""]
+    what = f"{data}, {recipe.batch_size} crops of {recipe.crop}x{recipe.crop} px a step"
+    lines += [f"{what}, flips and turns by right angles. Images a second:", "", *head, *rows]
+    if augmented:
+        lines += ["", "The same with augmentation at strength 1:", "", *head, *augmented]
     if ends:
         lines += [
             "",
-            f"Final Dice of one training of {steps} steps each, and seconds to 98 % of (b)'s final Dice:",
+            f"Final Dice of {given.train} steps, mean and deviation of {given.seeds} seeds, and seconds to "
+            "98 % of (b)'s final Dice, median, with evaluations and, in (b2), with compilation:",
             "",
             "| network | a | b | b2 | Dice | a | b | b2 |",
             "|---|---|---|---|---|---|---|---|",

@@ -138,13 +138,19 @@ def test_a_pruned_training_is_paid_for_up_to_where_it_was_ended(benchmarks, tmp_
 
 
 def test_the_arithmetic_of_training_speed(benchmarks):
-    from training import first, pace, row
+    from training import end_row, first, pace, row
 
     assert pace([0.1, 0.3, 0.2], 1) == 0.2
     assert pace([0.0] * 9 + [1.0] + [0.0] * 9 + [3.0], 10) == pytest.approx(0.2), "of a GPU's steps, ten at a time"
-    assert row("net", {"a": 30.0, "b": 10.0, "c": 40.0}) == "| net | 30.0 | 10.0 | - | 40.0 | 3.00 | - | 0.75 |"
+    rates = {"a": 30.0, "b": 10.0, "c": 40.0}
+    assert row("net", rates) == "| net | 30.0 | 10.0 | - | - | - | 40.0 | 3.00 | - | - | - | 0.75 |"
     curve = [(1.0, 0.5), (2.0, 0.8), (3.0, 0.9)]
-    assert [first(curve, dice) for dice in (0.5, 0.7, 0.95)] == ["1.0", "2.0", "-"]
+    assert [first(curve, dice) for dice in (0.5, 0.7, 0.95)] == [1.0, 2.0, float("inf")]
+    runs = [{"a": [(1.0, 0.85)], "b": [(seconds, 0.8)], "b2": [(1.0, 0.5)]} for seconds in (5.0, 6.0, 9.0)]
+    spread = " ± 0.0000"
+    assert (
+        end_row("net", runs) == f"| net | 0.8500{spread} | 0.8000{spread} | 0.5000{spread} | 0.7840 | 1.0 | 6.0 | - |"
+    )
 
 
 @pytest.mark.parametrize("workers", [0, 1])
