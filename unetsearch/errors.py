@@ -40,3 +40,8 @@ class DataError(UnetsearchError):
 
 class StudyError(UnetsearchError):
     """A study's folder cannot be created, continued or read."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; empty where it has none."""
+    return next(iter(str(error).splitlines()), "")

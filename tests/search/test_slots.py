@@ -16,6 +16,7 @@ import yaml
 from safetensors.torch import load_file
 
 from tests.search.trainers import Trainer, longer, posix, scores
+from unetsearch.data.dataset import Split
 from unetsearch.graph.build import build_graph
 from unetsearch.network.network import build_network
 from unetsearch.search.messages import (
@@ -72,6 +73,26 @@ def test_a_job_streams_its_scores_and_leaves_its_model(trainer, job, data, tmp_p
 def test_the_same_job_gives_the_same_scores(trainer, job):
     first, second = (scores(trainer.train(job)) for _ in range(2))
     assert first == second
+
+
+def test_a_job_on_another_split_is_scored_image_by_image_and_leaves_no_model(trainer, job, data, tmp_path):
+    """And nothing of it stays for the next job."""
+    before = scores(trainer.train(job))
+    own = data.split
+    other = Split(train=own.train[1:], validation=(*own.test, own.train[0]), test=(), by="x")
+    apart = replace(job, split=other, folder=str(tmp_path / "apart"))
+    answers = trainer.train(apart)
+    assert answers[-1] == Done()
+    for score in scores(answers):
+        assert {name: len(values) for name, values in score.by_image.items()} == {
+            name: len(other.validation) for name in ("dice", "iou")
+        }
+        assert sum(score.by_image["dice"]) / len(other.validation) == pytest.approx(score.dice)
+        assert Score.from_dict(score.to_dict()) == score
+    assert not (tmp_path / "apart").exists()
+    assert scores(trainer.train(job)) == before
+    assert all(score.by_image == {} for score in before)
+    assert scores(answers) == scores(trainer.train(apart)) != before
 
 
 def test_a_training_that_fails_says_why_and_the_process_goes_on(trainer, job):

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unetsearch.data.dataset import SegmentationData
+from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.search.records import Stretch
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.recipe import Recipe
@@ -37,7 +37,8 @@ class Job:
     the training continues, where it is there, and which is written along the way. It is removed when the training is
     done, failed for good, or stopped unsaved; not where memory was too little or the model could not be written.
     `slot`: what the checkpoint says of where it was trained. `rested`: it paused and was taken up again, to go on to
-    its end; the checkpoint remembers that.
+    its end; the checkpoint remembers that. `split`: the images that are trained on and scored (as validation), one by
+    one, instead of those of the trainer's data; then no model is written.
     """
 
     architecture: Architecture
@@ -49,6 +50,7 @@ class Job:
     checkpoint: str = ""
     slot: str = ""
     rested: bool = False
+    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)

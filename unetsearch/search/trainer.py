@@ -5,29 +5,26 @@ imported again; it ends when its input does.
 """
 
 import gc
-import json
 import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from time import monotonic, time
 from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 
+from unetsearch.errors import first_line
 from unetsearch.files import write_atomically
 from unetsearch.graph.build import build_graph
 from unetsearch.network.files import save_model
 from unetsearch.network.measure import measure
 from unetsearch.network.network import Network, build_network
+from unetsearch.search.loaded import Loaded
 from unetsearch.search.messages import (
     Answer,
     Done,
@@ -35,19 +32,14 @@ from unetsearch.search.messages import (
     Job,
     Measure,
     Measured,
-    Pause,
     Ready,
-    Resumed,
     Setup,
-    Stepped,
-    Stop,
     Stopped,
 )
 from unetsearch.search.parent import Parent
-from unetsearch.search.records import Stretch
-from unetsearch.training.checkpoint import CheckpointError, State, read_checkpoint, write_checkpoint
-from unetsearch.training.device import free_memory, memory_format
-from unetsearch.training.device_data import SHARE, DeviceData, normalised, on_device
+from unetsearch.search.pulse import Pulse, StoppedError, forget, why
+from unetsearch.training.device import memory_format
+from unetsearch.training.device_data import DeviceData, normalised
 from unetsearch.training.inference import predict
 from unetsearch.training.train import DivergedError, train
 
@@ -65,84 +57,6 @@ NO_MEMORY = (
 DETERMINISTIC = "UNETSEARCH_DETERMINISTIC"
 """Where this environment variable is set, the same seed gives the same curve on CUDA too, only slower."""
 
-SAY_EVERY = 1.0
-"""Seconds between two answers about the step."""
-
-
-class StoppedError(Exception):
-    """The parent wants the training to end."""
-
-
-class Pulse:
-    """What happens between two steps of a training: it says where it is, obeys, and writes its checkpoint."""
-
-    def __init__(self, job: Job, setup: Setup, parent: Parent) -> None:
-        self.job = job
-        self.setup = setup
-        self.parent = parent
-        self.key = _key(job, setup)
-        self.stretches: tuple[Stretch, ...] = ()  # in which it was trained before
-        self.begun = time()
-        self.rested = job.rested
-        self.said = float("-inf")
-        self.written = monotonic()
-        self.unwritable = False
-
-    def __call__(self, step: int, snapshot: Callable[[], State]) -> None:
-        """Raises StoppedError where the training is to end here."""
-        if monotonic() - self.said >= SAY_EVERY:
-            self.parent.say(Stepped(step))
-            self.said = monotonic()
-        match self.parent.heed(torch.device(self.setup.device)):
-            case Stop(save=False):
-                _forget(self.job)
-                raise StoppedError
-            case Stop():
-                self.write(step, snapshot)
-                raise StoppedError
-            case Pause():
-                if self.write(step, snapshot):
-                    raise StoppedError
-            case None:
-                if monotonic() - self.written >= self.setup.checkpoint_every:
-                    self.write(step, snapshot)
-
-    def write(self, step: int, snapshot: Callable[[], State]) -> bool:
-        """Writes the checkpoint, if there is to be one. That it cannot is said once. Gives whether it is written."""
-        if not self.job.checkpoint:
-            return False
-        stretches = [list(stretch) for stretch in (*self.stretches, Stretch(self.job.slot, self.begun, time()))]
-        known = {"stretches": stretches, "rested": self.rested}
-        try:
-            write_checkpoint(Path(self.job.checkpoint), self.key, {**snapshot(), **known})
-        except (OSError, MemoryError) as error:
-            if not self.unwritable:
-                self.unwritable = True
-                self.parent.say(
-                    Stepped(step, f"no checkpoint: {self.job.checkpoint} cannot be written ({_why(error)})")
-                )
-            return False
-        finally:
-            self.written = monotonic()
-        return True
-
-    def read(self) -> State | None:
-        """The state to go on from. That a checkpoint is of no use is said; the training begins anew."""
-        if not self.job.checkpoint:
-            return None
-        try:
-            state = read_checkpoint(Path(self.job.checkpoint), self.key)
-        except FileNotFoundError:
-            return None
-        except CheckpointError as error:
-            self.parent.say(Stepped(0, f"{error}: the training begins anew"))
-            return None
-        self.stretches = tuple(Stretch(*stretch) for stretch in state["stretches"])
-        self.rested = self.rested or state["rested"]
-        last = state["scores"][-1]["step"] if state["scores"] else 0
-        self.parent.say(Resumed(last, self.stretches, self.rested))
-        return state
-
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answers each request, a training by its scores and then Done, Stopped or Failed, until the requests end.
@@ -157,7 +71,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     device = torch.device(setup.device)
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
-    data = on_device(setup.data, device, objects=setup.objects, limit=SHARE * free_memory(device) / setup.sharing)
+    loaded = Loaded(setup, device)
     gc.freeze()  # what is loaded by now stays: looking for garbage in it takes longer than a step
     work: SimpleQueue[Job | Measure] = SimpleQueue()
     parent = Parent(answers)
@@ -165,11 +79,11 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     parent.say(Ready())
     while True:
         request = work.get()
-        answer = _answer(request, setup, data, parent)
+        answer = _answer(request, setup, loaded, parent)
         if isinstance(request, Job) and (
             answer == Done() or (isinstance(answer, Failed) and answer.cause == "training")
         ):
-            _forget(request)  # from there a training that failed would only fail again
+            forget(request)  # from there a training that failed would only fail again
         _free(device)  # for the other trainers on this device, before the parent gives them more to do
         parent.end(answer)
         if isinstance(answer, Failed) and answer.fatal:
@@ -188,12 +102,12 @@ def _listen(requests: BinaryIO, parent: Parent, work: SimpleQueue[Job | Measure]
         os._exit(0)
 
 
-def _answer(request: Job | Measure, setup: Setup, data: DeviceData, parent: Parent) -> Answer:
+def _answer(request: Job | Measure, setup: Setup, loaded: Loaded, parent: Parent) -> Answer:
     """What came of a request. The errors, whose tracebacks hold tensors, are gone with this call."""
     try:
         if isinstance(request, Measure):
             return _measured(request, setup)
-        return _trained(request, setup, data, parent)
+        return _trained(request, setup, loaded.of(request.split), parent)
     except StoppedError:
         return Stopped()
     except DivergedError as error:
@@ -208,11 +122,13 @@ def _trained(job: Job, setup: Setup, data: DeviceData, parent: Parent) -> Answer
     pulse = Pulse(job, setup, parent)
     for score in train(network, data, job.recipe, job.seed, parts=job.parts, state=pulse.read(), pulse=pulse):
         parent.say(score)
+    if job.split is not None:
+        return Done()
     try:
         _save(network, job, setup)
     except OSError as error:
         where = error.filename or job.folder
-        return Failed(f"the model cannot be written: {where} ({_why(error)})", "storage")
+        return Failed(f"the model cannot be written: {where} ({why(error)})", "storage")
     return Done()
 
 
@@ -226,9 +142,9 @@ def _measured(request: Measure, setup: Setup) -> Measured:
 def failure(error: Exception, *, cuda: bool) -> Failed:
     """What an error of torch means for the trial and, after some on CUDA, for the process."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in NO_MEMORY):
-        return Failed(f"out of memory: {_first_line(error)}".removesuffix(": "), "memory")
+        return Failed(f"out of memory: {first_line(error)}".removesuffix(": "), "memory")
     # after some errors a CUDA device answers nothing any more
-    return Failed(f"{type(error).__name__}: {_first_line(error)}", fatal=cuda)
+    return Failed(f"{type(error).__name__}: {first_line(error)}", fatal=cuda)
 
 
 def _free(device: torch.device) -> None:
@@ -238,13 +154,6 @@ def _free(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
-
-
-def _forget(job: Job) -> None:
-    """Removes the checkpoint."""
-    if job.checkpoint:
-        with suppress(OSError):
-            Path(job.checkpoint).unlink(missing_ok=True)
 
 
 def _save(network: Network, job: Job, setup: Setup) -> None:
@@ -261,20 +170,6 @@ def _save(network: Network, job: Job, setup: Setup) -> None:
     np.savez_compressed(buffer, **shown)
     write_atomically(folder / "predictions.npz", buffer.getvalue())
     save_model(network, job.architecture, folder)
-
-
-def _key(job: Job, setup: Setup) -> str:
-    """Which training a checkpoint is of. Its parts may be others: less memory, the same training."""
-    document = [job.architecture.to_dict(), job.recipe.to_dict(), job.seed, setup.data.fingerprint, torch.__version__]
-    return sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-def _why(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "")
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Dice and IoU of label maps: per image and class, background left out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -11,11 +11,15 @@ from unetsearch.data.dataset import IGNORE
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Dice and IoU by foreground class, and F1 of objects where it was asked for, means over images."""
+    """Dice and IoU by foreground class, and F1 of objects where it was asked for, means over images.
+
+    `by_image`: the same of each image, means over classes, by `dice`, `iou` and `object_f1`.
+    """
 
     dice: tuple[float, ...]
     iou: tuple[float, ...]
     object_f1: float | None = None
+    by_image: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 def image_scores(prediction: Tensor, truth: Tensor, classes: int) -> tuple[Tensor, Tensor]:
@@ -37,9 +41,15 @@ def image_scores(prediction: Tensor, truth: Tensor, classes: int) -> tuple[Tenso
 
 def mean_overlap(scores: Sequence[tuple[Tensor, Tensor]], objects: Sequence[float] = ()) -> Overlap:
     """The means over images of what `image_scores` gave, by class, and of the F1 of objects, where there are any."""
-    dice = torch.stack([dice for dice, _ in scores]).double().mean(0)
-    iou = torch.stack([iou for _, iou in scores]).double().mean(0)
-    return Overlap(tuple(dice.tolist()), tuple(iou.tolist()), sum(objects) / len(objects) if objects else None)
+    dice = torch.stack([dice for dice, _ in scores]).double()
+    iou = torch.stack([iou for _, iou in scores]).double()
+    by_image = {"dice": tuple(dice.mean(1).tolist()), "iou": tuple(iou.mean(1).tolist())}
+    return Overlap(
+        tuple(dice.mean(0).tolist()),
+        tuple(iou.mean(0).tolist()),
+        sum(objects) / len(objects) if objects else None,
+        by_image | ({"object_f1": tuple(objects)} if objects else {}),
+    )
 
 
 def _histogram(labels: Tensor, classes: int) -> Tensor:

@@ -1,6 +1,7 @@
 """What one evaluation of a network found, as plain data."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -11,6 +12,7 @@ class Score:
     `step`: optimizer steps done. `loss`: mean training loss since the last evaluation. `dice`, `iou`: means over
     the foreground classes, each the mean over images of the class's score (absent from truth and prediction: 1).
     `seconds`: since the training began, evaluations included. `object_f1`: mean over images, where it is an objective.
+    `by_image`: what each image scored, by `dice`, `iou` and `object_f1`, where it is asked for.
     """
 
     step: int
@@ -21,14 +23,15 @@ class Score:
     iou_by_class: tuple[float, ...]
     seconds: float
     object_f1: float | None = None
+    by_image: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain scalars and lists, for JSON."""
-        return {
-            **asdict(self),
-            "dice_by_class": list(self.dice_by_class),
-            "iou_by_class": list(self.iou_by_class),
-        }
+        document = asdict(self)
+        for name in ("dice_by_class", "iou_by_class"):
+            document[name] = list(document[name])
+        by_image = {name: list(values) for name, values in document.pop("by_image").items()}
+        return document | ({"by_image": by_image} if by_image else {})
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> "Score":
@@ -38,5 +41,6 @@ class Score:
                 **document,
                 "dice_by_class": tuple(document["dice_by_class"]),
                 "iou_by_class": tuple(document["iou_by_class"]),
+                "by_image": {name: tuple(values) for name, values in document.get("by_image", {}).items()},
             }
         )

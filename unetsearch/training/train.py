@@ -99,7 +99,7 @@ def train(
             overlap = evaluate(scored, data.validation, data.classes)
             if step == recipe.steps:
                 network.load_state_dict(scored.state_dict())
-            scores.append(_score(step, mean_loss, overlap, perf_counter() - started))
+            scores.append(_score(step, mean_loss, overlap, perf_counter() - started, by_image=data.by_image))
             yield scores[-1]
             take.loss_sum.zero_()
             since = 0
@@ -113,7 +113,7 @@ def class_weights(recipe: Recipe, data: DeviceData) -> Tensor | None:
     return None if weights is None else torch.tensor(weights, device=data.device)
 
 
-def _score(step: int, loss: float, overlap: Overlap, seconds: float) -> Score:
+def _score(step: int, loss: float, overlap: Overlap, seconds: float, *, by_image: bool) -> Score:
     return Score(
         step=step,
         loss=loss,
@@ -123,6 +123,7 @@ def _score(step: int, loss: float, overlap: Overlap, seconds: float) -> Score:
         iou_by_class=overlap.iou,
         object_f1=overlap.object_f1,
         seconds=seconds,
+        by_image=overlap.by_image if by_image else {},
     )
 
 
