@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,29 +11,27 @@ import pandas as pd
 
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.data.load import from_dataset, load_data
-from unetsearch.errors import SpaceError, UnetsearchError, WorkFailedError
+from unetsearch.errors import SpaceError, WorkFailedError
 from unetsearch.graph.references import reference as find_reference
 from unetsearch.network.backbones import find_backbone
 from unetsearch.report.tables import front_rows
 from unetsearch.report.views import ReportData
 from unetsearch.report.write import write_report
 from unetsearch.search.batch_size import settle_batch_size
-from unetsearch.search.events import Event, Noted
+from unetsearch.search.events import Event
 from unetsearch.search.fit import check_fit
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
-from unetsearch.search.messages import Setup
-from unetsearch.search.opening import FACTS, IN_MEMORY, begin, check_same_study, read_space, reopen
-from unetsearch.search.pool import Pool
-from unetsearch.search.preview import load_previews, windows
+from unetsearch.search.opening import IN_MEMORY, check_same_study, read_space, reopen
+from unetsearch.search.preview import load_previews
 from unetsearch.search.progress import progress_of
 from unetsearch.search.records import TrialRecord, front_of
-from unetsearch.search.study import Search
+from unetsearch.search.session import search
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.document import search_settings
 from unetsearch.space.settings import EMBEDDED
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.starters import find_space
-from unetsearch.training.device import describe, find_device, slot_devices, slot_threads
+from unetsearch.training.device import describe, find_device, slot_devices
 
 STORAGE = "UNETSEARCH_STORAGE"
 """The environment variable that stands for `storage`, so that a password need not be an argument."""
@@ -112,35 +110,18 @@ def run(
     space = settle_batch_size(space, loaded, devices, StudyFolder(path))
     check_same_study(StudyFolder(path), space, loaded, storage)
     folder = create_folder(path)
-
-    def noted(text: str) -> None:
-        if happened is not None:
-            happened(Noted(text))
-
-    with owned(folder), closing(begin(folder, space, loaded, describe(where), storage, noted)) as studies:
-        if prepared is not None:
-            prepared(loaded, space, path, describe(where))
-        threads = slot_threads(len(devices))
-        objects = "object_f1" in space.objectives
-        setups = [
-            Setup(loaded, str(device), threads, objects=objects, sharing=devices.count(device)) for device in devices
-        ]
-        facts = studies.patient(lambda: studies.search.user_attrs)[FACTS]
-        with Pool(setups, stall=space.search.stall) as pool:
-            machine = f"{path.name}/" if storage else ""  # each machine has a folder of its own
-            search = Search(space, studies, pool, folder, windows(loaded), machine)
-            try:
-                for event in search.run():
-                    if happened is not None:
-                        happened(event)
-            except BaseException:
-                search.close()
-                with suppress(UnetsearchError):  # after Ctrl-C too, the report shows what is finished
-                    _report(folder, space, facts, search.records)
-                raise
-            search.close()
-        _report(folder, space, facts, search.records)
-    return Study(path, space, tuple(search.records))
+    with owned(folder):
+        records = search(
+            folder,
+            space,
+            loaded,
+            devices,
+            storage=storage,
+            begun=lambda: prepared(loaded, space, path, describe(where)) if prepared is not None else None,
+            happened=happened or (lambda _: None),
+            left=lambda facts, records: _report(folder, space, facts, records),
+        )
+    return Study(path, space, tuple(records))
 
 
 def report(study: str | Path, storage: str | None = None) -> Path:

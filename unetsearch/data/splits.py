@@ -130,6 +130,19 @@ def folds(data: SegmentationData, settings: SplitSettings) -> tuple[Split, ...]:
     return fold(data.groups, rest, data.split.test, order, settings, by=data.split.by)
 
 
+def outer_folds(data: SegmentationData, settings: SplitSettings) -> tuple[Split, ...]:
+    """Splits whose test images are, one after the other, all images: a fold each, as many as there are groups at most.
+
+    Of the rest, training and validation are those of the first inner fold.
+    """
+    order: Order = "blocks" if data.split.by.endswith("blocks") else "random"
+    everything = range(len(data.images))
+    outer = fold(data.groups, everything, (), order, settings, by=data.split.by)
+    return tuple(
+        fold(data.groups, split.train, split.validation, order, settings, by=data.split.by)[0] for split in outer
+    )
+
+
 def _ordered(groups: Sequence[str], indices: Sequence[int], order: Order, seed: int) -> list[list[int]]:
     """The members of every group, groups by their first image or at random."""
     members: dict[str, list[int]] = {}

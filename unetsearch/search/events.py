@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from unetsearch.search.candidate import Candidate
+from unetsearch.search.confirmed import Run
 from unetsearch.search.records import TrialRecord
 from unetsearch.training.score import Score
 
@@ -130,4 +131,53 @@ class Ended:
     reason: str
 
 
-Event = Continued | Joined | Started | Stepped | Scored | Rested | Noted | Finished | Ended
+@dataclass(frozen=True, slots=True)
+class Confirming:
+    """How far a confirmation is: trainings, and seconds in which any of them ran, of those allowed (None: no limit)."""
+
+    done: int
+    of: int
+    seconds: float
+    of_seconds: float | None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it will go on at its pace so far; None before the first training is done."""
+        if not self.done:
+            return None
+        left = self.seconds / self.done * (self.of - self.done)
+        return max(0.0, left if self.of_seconds is None else min(left, self.of_seconds - self.seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A finalist was trained once more, and tested. `name`: the trial's."""
+
+    name: str
+    run: Run
+    score: Score
+    progress: Confirming
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedAgain:
+    """The search begins again without the images of an outer fold (from 1, of so many)."""
+
+    fold: int
+    of: int
+
+
+Event = (
+    Continued
+    | Joined
+    | Started
+    | Stepped
+    | Scored
+    | Rested
+    | Noted
+    | Finished
+    | Ended
+    | Confirming
+    | Repeated
+    | SearchedAgain
+)

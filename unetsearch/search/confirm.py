@@ -1,0 +1,201 @@
+"""Finalists trained again: without each fold, from several seeds, scored on images that no search has seen."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from time import time
+
+from unetsearch.data.dataset import Split
+from unetsearch.search.confirmed import Confirmed, Plan, Run
+from unetsearch.search.events import Confirming, Event, Noted, Repeated
+from unetsearch.search.folder import StudyFolder
+from unetsearch.search.messages import Done, Failed, Job, Resumed, Stopped
+from unetsearch.search.pool import Pool
+from unetsearch.search.records import TrialRecord
+from unetsearch.space.recipe import Recipe
+from unetsearch.statistics.intervals import covered
+from unetsearch.training.score import Score
+
+WAIT = 0.5
+"""Seconds until a confirmation without news looks up."""
+
+SAVE_WITHIN = 10.0
+"""Seconds that running trainings get to write a checkpoint when it is ended."""
+
+MAX_TRIES = 2
+"""So many failures of a training, and this process does not try it again."""
+
+
+@dataclass(slots=True)
+class Planned:
+    """One training that is wanted. `split`: its training images, and as validation the images it is scored on."""
+
+    record: TrialRecord
+    split: Split
+    fold: int
+    seed: int
+    budget: float = 1.0
+    rate: float = 1.0
+    parts: int = 1
+    tries: int = 0
+    started: float = 0.0
+    score: Score | None = None
+
+    @property
+    def key(self) -> tuple[str, int, int, float, float]:
+        """As that of its Run."""
+        return self.record.hash, self.fold, self.seed, self.budget, self.rate
+
+    @property
+    def recipe(self) -> Recipe:
+        """That of the search, longer by the budget, and scored at its end only: no score of the way is looked at."""
+        recipe = self.record.recipe
+        return replace(
+            recipe,
+            steps=round(recipe.steps * self.budget),
+            learning_rate=recipe.learning_rate * self.rate,
+            evaluations=1,
+        )
+
+    def job(self, folder: StudyFolder, base_seed: int) -> Job:
+        """What a trainer is told. The search's own seed is not used again: its score was chosen."""
+        name = "-".join(str(part) for part in ("confirm", *self.key))
+        return Job(
+            architecture=self.record.architecture,
+            recipe=self.recipe,
+            seed=base_seed + 1 + self.seed,
+            folder="",
+            preview=(),
+            parts=self.parts,
+            checkpoint=str(folder.checkpoint(name).resolve()),
+            split=self.split,
+        )
+
+    def run(self, finished: float) -> Run:
+        """What came of it."""
+        assert self.score is not None
+        return Run(
+            hash=self.record.hash,
+            fold=self.fold,
+            seed=self.seed,
+            budget=self.budget,
+            rate=self.rate,
+            images=self.split.validation,
+            scores=dict(self.score.by_image),
+            started=self.started,
+            finished=finished,
+        )
+
+
+def planned(plan: Plan, splits: Sequence[Split], budget: float = 1.0) -> list[Planned]:
+    """Every training of a plan, seed by seed and fold by fold, so that what is done at any time compares all finalists.
+
+    `splits`: one a fold. Nested: trained on all but its test images; else on all but test and validation images.
+    Tested on the test images.
+    """
+    return [
+        Planned(record, tested(split, everything=plan.nested), fold, seed, budget)
+        for seed in range(plan.seeds)
+        for fold, split in enumerate(splits)
+        for record in plan.of_fold(fold)
+    ]
+
+
+def tested(split: Split, *, everything: bool) -> Split:
+    """A split's test images scored as validation images are. `everything`: the others are all trained on."""
+    train = sorted((*split.train, *split.validation)) if everything else split.train
+    return Split(train=tuple(train), validation=split.test, test=(), by=split.by)
+
+
+class Confirmation:
+    """One run through what is planned: `for event in confirmation.run(): ...`; then `close()`, whatever happened.
+
+    `seconds`: of training in all, over every run of this command; None: no limit. Trainings that still run when it is
+    spent are finished.
+    """
+
+    def __init__(
+        self,
+        wanted: Sequence[Planned],
+        confirmed: Confirmed,
+        pool: Pool,
+        folder: StudyFolder,
+        *,
+        seed: int,
+        seconds: float | None = None,
+    ) -> None:
+        self._confirmed = confirmed
+        self._pool = pool
+        self._folder = folder
+        self._seed = seed
+        self._seconds = seconds
+        done = {run.key for run in confirmed.runs}
+        self._of = len({each.key for each in wanted})
+        self._waiting = [each for each in wanted if each.key not in done]
+        self._running: dict[int, Planned] = {}
+
+    def run(self) -> Iterator[Event]:
+        """Trains what is planned and not done yet. Raises WorkFailedError where no training can be started, or the
+        storage fails.
+        """
+        yield self._progress()
+        while self._running or (self._waiting and not self._late):
+            for slot in self._pool.idle if not self._late else ():
+                if self._waiting:
+                    self._begin(slot, self._waiting.pop(0))
+            answered = self._pool.next(WAIT)
+            if answered is None:
+                continue
+            slot, answer = answered
+            match answer:
+                case Score():
+                    self._running[slot].score = answer
+                case Resumed():
+                    self._running[slot].started -= sum(end - start for _, start, end in answer.stretches)
+                case Done():
+                    yield self._finished(self._running.pop(slot))
+                case Failed():
+                    yield self._failed(self._running.pop(slot), answer)
+                case Stopped():
+                    self._running.pop(slot)
+        yield self._progress()
+
+    def close(self) -> None:
+        """Ends the trainings that still run, and saves how far they are."""
+        self._pool.close(save_within=SAVE_WITHIN if self._running else 0)
+        self._running = {}
+
+    @property
+    def _late(self) -> bool:
+        return self._seconds is not None and self._spent >= self._seconds
+
+    @property
+    def _spent(self) -> float:
+        """Seconds in which something was trained; side by side they count once."""
+        runs = self._confirmed.runs
+        spans = [(run.started, run.finished) for run in runs]
+        return covered([*spans, *((each.started, time()) for each in self._running.values())])
+
+    def _progress(self) -> Confirming:
+        return Confirming(self._of - len(self._waiting) - len(self._running), self._of, self._spent, self._seconds)
+
+    def _begin(self, slot: int, each: Planned) -> None:
+        each.started = time()
+        self._pool.start(slot, each.job(self._folder, self._seed))
+        self._running[slot] = each
+
+    def _finished(self, each: Planned) -> Event:
+        run = each.run(time())
+        self._confirmed.add(run)
+        assert each.score is not None
+        return Repeated(each.record.name, run, each.score, self._progress())
+
+    def _failed(self, each: Planned, failed: Failed) -> Event:
+        """Once more: where memory was short, a batch in two parts."""
+        each.tries += 1
+        again = each.tries < MAX_TRIES and failed.cause != "storage"
+        if failed.cause == "memory" and each.recipe.batch_size > 1:
+            each.parts = 2
+        if again:
+            self._waiting.insert(0, each)
+        where = f"{each.record.name} without fold {each.fold + 1}, seed {each.seed + 1}"
+        return Noted(f"{where}: {failed.reason}; {'once more' if again else 'left out'}")

@@ -1,0 +1,150 @@
+"""What was confirmed: trainings of finalists on other images and from other seeds, beside the study in its storage."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import optuna
+from optuna.samplers import RandomSampler
+from optuna.study import StudyDirection
+from optuna.trial import TrialState, create_trial
+
+from unetsearch.search.records import TrialRecord
+from unetsearch.search.storage import Studies
+
+RUN, PLAN = "run", "plan"
+"""User attributes: of a trial, its Run; of the study, its Plan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One training of a finalist, named by its `hash`: without the images of a fold, from a seed.
+
+    `budget`: so many times the steps of the search. `rate`: so many times its learning rate. `images`: the indices of
+    the test images; `scores`: of each of them, by `dice`, `iou` and `object_f1`. `started`, `finished`: seconds since
+    the epoch.
+    """
+
+    hash: str
+    fold: int
+    seed: int
+    budget: float = 1.0
+    rate: float = 1.0
+    images: tuple[int, ...]
+    scores: Mapping[str, tuple[float, ...]]
+    started: float
+    finished: float
+
+    @property
+    def key(self) -> tuple[str, int, int, float, float]:
+        """What tells it from others."""
+        return self.hash, self.fold, self.seed, self.budget, self.rate
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> "Run":
+        """The run of plain data."""
+        scores = {name: tuple(values) for name, values in document["scores"].items()}
+        return cls(**{**document, "images": tuple(document["images"]), "scores": scores})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be confirmed, and how.
+
+    `nested`: every image is tested once, by what a search chose that never saw it; else all on one held-out test set.
+    `folds`, `seeds`: numbers of each. `budgets`: how many times the steps. `groups`: the name of each image's group;
+    `grouped`: whether they are more than single images; one group, where all images are one stack. `margin`: the loss
+    in score that does not matter. `finalists`: of each outer fold, where it is nested, else of the one search.
+    """
+
+    nested: bool
+    folds: int
+    seeds: int
+    budgets: tuple[float, ...] = (1.0,)
+    margin: float
+    groups: tuple[str, ...]
+    finalists: tuple[tuple[TrialRecord, ...], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON in the study's storage."""
+        return {
+            "nested": self.nested,
+            "folds": self.folds,
+            "seeds": self.seeds,
+            "budgets": list(self.budgets),
+            "margin": self.margin,
+            "groups": list(self.groups),
+            "finalists": [[record.to_dict() for record in of_fold] for of_fold in self.finalists],
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> "Plan":
+        """The plan that `to_dict` wrote."""
+        finalists = tuple(tuple(map(TrialRecord.from_dict, of_fold)) for of_fold in document["finalists"])
+        lists = {name: tuple(document[name]) for name in ("budgets", "groups")}
+        return cls(**{**document, **lists, "finalists": finalists})
+
+    def of_fold(self, fold: int) -> tuple[TrialRecord, ...]:
+        """The finalists that are trained without a fold."""
+        return self.finalists[fold if self.nested else 0]
+
+
+@dataclass(slots=True)
+class Confirmed:
+    """The runs in the study's storage. Each is written whole or not at all."""
+
+    study: optuna.Study
+    studies: Studies
+    _known: dict[int, Run] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> list[Run]:
+        """All that are finished."""
+        for trial in self.studies.trials(self.study, TrialState.COMPLETE):
+            if trial.number not in self._known:
+                self._known[trial.number] = Run.from_dict(trial.user_attrs[RUN])
+        return list({run.key: run for run in reversed(self._known.values())}.values())
+
+    def add(self, run: Run) -> None:
+        """Writes a finished run. Raises WorkFailedError where the storage fails."""
+        value = sum(run.scores["dice"]) / len(run.images)
+        trial = create_trial(state=TrialState.COMPLETE, value=value, user_attrs={RUN: asdict(run)})
+        self.studies.patient(lambda: self.study.add_trial(trial))
+
+    @property
+    def plan(self) -> Plan:
+        """As it was last told."""
+        return Plan.from_dict(self.studies.patient(lambda: self.study.user_attrs)[PLAN])
+
+    @plan.setter
+    def plan(self, plan: Plan) -> None:
+        self.studies.patient(lambda: self.study.set_user_attr(PLAN, plan.to_dict()))
+
+
+def open_confirmed(studies: Studies) -> Confirmed:
+    """What was confirmed of a study so far; makes room for it where nothing was."""
+    study = studies.patient(
+        lambda: optuna.create_study(
+            storage=studies.storage,
+            study_name=_name(studies),
+            direction=StudyDirection.MAXIMIZE,
+            sampler=RandomSampler(),
+            load_if_exists=True,
+        )
+    )
+    return Confirmed(study, studies)
+
+
+def read_confirmed(studies: Studies) -> Confirmed | None:
+    """The same, None where nothing was; writes nothing."""
+    try:
+        study = studies.patient(
+            lambda: optuna.load_study(study_name=_name(studies), storage=studies.storage, sampler=RandomSampler())
+        )
+    except KeyError:
+        return None
+    return Confirmed(study, studies) if PLAN in study.user_attrs else None
+
+
+def _name(studies: Studies) -> str:
+    return f"{studies.search.study_name}-confirm"
