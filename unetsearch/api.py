@@ -1,7 +1,7 @@
 """The stages composed: what the command line calls, and what a Python user imports."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,25 +10,20 @@ from typing import Any
 import pandas as pd
 
 from unetsearch.data.dataset import SegmentationData
-from unetsearch.data.load import from_dataset, load_data
-from unetsearch.errors import SpaceError, WorkFailedError
+from unetsearch.errors import SpaceError
 from unetsearch.graph.references import reference as find_reference
 from unetsearch.network.backbones import find_backbone
 from unetsearch.report.tables import front_rows
-from unetsearch.report.views import ReportData
-from unetsearch.report.write import write_report
+from unetsearch.report.write import leave_report
 from unetsearch.search.batch_size import settle_batch_size
 from unetsearch.search.events import Event
 from unetsearch.search.fit import check_fit
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
-from unetsearch.search.opening import IN_MEMORY, check_same_study, read_space, reopen
-from unetsearch.search.preview import load_previews
-from unetsearch.search.progress import progress_of
-from unetsearch.search.records import TrialRecord, front_of
+from unetsearch.search.opening import check_same_study, load_for, read_space, reopen
+from unetsearch.search.records import TrialRecord
 from unetsearch.search.session import search
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.document import search_settings
-from unetsearch.space.settings import EMBEDDED
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.starters import find_space
 from unetsearch.training.device import describe, find_device, slot_devices
@@ -103,7 +98,7 @@ def run(
     where = find_device(device)
     devices = slot_devices(where, slots)
     storage = storage or os.environ.get(STORAGE)
-    loaded, space = _load(space, data)
+    loaded, space = load_for(space, data)
     space = space.for_data(loaded.in_channels, loaded.out_channels)
     check_fit(space, loaded)
     path = Path(out) if out is not None else Path("studies") / f"{space.name}-{loaded.name}"
@@ -119,7 +114,7 @@ def run(
             storage=storage,
             begun=lambda: prepared(loaded, space, path, describe(where)) if prepared is not None else None,
             happened=happened or (lambda _: None),
-            left=lambda facts, records: _report(folder, space, facts, records),
+            left=lambda facts, records: leave_report(folder, space, facts, records),
         )
     return Study(path, space, tuple(records))
 
@@ -132,7 +127,7 @@ def report(study: str | Path, storage: str | None = None) -> Path:
     """
     folder = open_folder(Path(study))
     with closing(reopen(folder, storage or os.environ.get(STORAGE))) as opened:
-        return _report(folder, opened.space, opened.facts, opened.studies.records)
+        return leave_report(folder, opened.space, opened.facts, opened.studies.records)
 
 
 def front(study: str | Path, storage: str | None = None) -> pd.DataFrame:
@@ -145,38 +140,3 @@ def read_study(study: str | Path, storage: str | None = None) -> Study:
     folder = open_folder(Path(study))
     with closing(reopen(folder, storage or os.environ.get(STORAGE))) as opened:
         return Study(folder.path, opened.space, tuple(opened.studies.records))
-
-
-def _load(space: SearchSpace, data: Any) -> tuple[SegmentationData, SearchSpace]:
-    if data is None:
-        return load_data(space.data), space
-    if isinstance(data, str | Path):
-        path = str(data) if str(data) in (*EMBEDDED, "") else str(Path(data).expanduser().absolute())
-        space = replace(space, data=replace(space.data, path=path))
-        return load_data(space.data), space
-    return from_dataset(data, "dataset", space.data), replace(space, data=replace(space.data, path=IN_MEMORY))
-
-
-def _report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, Any], records: Sequence[TrialRecord]) -> Path:
-    """Writes report and tables. Raises WorkFailedError where they cannot be written."""
-    records = sorted(records, key=lambda record: (record.baseline is None, record.number))
-    shown = [record.name for record in records if record.baseline] + [
-        record.name for record in front_of(records, space.objectives)
-    ]
-    data = ReportData(
-        name=space.name,
-        data_name=facts["data"],
-        notes=tuple(facts["notes"]),
-        classes=tuple(facts["classes"]),
-        records=tuple(records),
-        objectives=space.objectives,
-        settings_yaml=folder.settings.read_text(encoding="utf-8"),
-        previews=tuple(load_previews(folder, shown)),
-        seconds=progress_of(space, records).seconds,
-        versions=facts["versions"],
-    )
-    try:
-        return write_report(folder.path, data)
-    except OSError as error:
-        reason = error.strerror or error
-        raise WorkFailedError(f"{folder.path}: the report cannot be written ({reason}); the trials are kept") from None

@@ -1,6 +1,8 @@
 """The command line: arguments to calls of the API. Every command imports what it needs when it runs."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +44,8 @@ StorageOption = Annotated[
         "UNETSEARCH_STORAGE may hold it instead.",
     ),
 ]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+SlotsOption = Annotated[int | None, typer.Option(min=1, help="Trainings side by side. [one a GPU; on a processor one]")]
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study's folder.")]
 
 
@@ -67,59 +71,89 @@ def run(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The study's folder. [studies/NAME-DATA]")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="How many networks to train in all.")] = None,
     time: Annotated[str | None, typer.Option(metavar="30m", help="How long to train in all: 90s, 30m, 2h.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    slots: Annotated[
-        int | None, typer.Option(min=1, help="Trainings side by side. [one a GPU; on a processor one]")
-    ] = None,
+    device: DeviceOption = "auto",
+    slots: SlotsOption = None,
     storage: StorageOption = None,
     seed: Annotated[int | None, typer.Option(help="Of the search and of every training.")] = None,
     overrides: SetOption = None,
 ) -> None:
     """Searches a space on your images and leaves a report; continues the study if its folder exists."""
-    import signal
-
     from unetsearch import api
     from unetsearch.progress import Display
 
     display = Display(_console())
-    interrupted: list[int] = []
+    with _interruptible() as check, display.live():
 
-    def interrupt(number: int, frame: object) -> None:
-        interrupted.append(number)
-        raise KeyboardInterrupt
+        def happened(event: "Event") -> None:
+            check()
+            display.happened(event)
 
-    def happened(event: "Event") -> None:
-        if interrupted:  # Python drops an exception that hits it while it collects garbage
-            raise KeyboardInterrupt
-        display.happened(event)
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with display.live():
-            study = api.run(
-                space,
-                data=data,
-                out=out,
-                trials=trials,
-                time=time,
-                device=device,
-                slots=slots,
-                storage=storage,
-                seed=seed,
-                overrides=overrides or (),
-                prepared=display.prepared,
-                happened=happened,
-            )
-    except KeyboardInterrupt:
-        typer.echo("interrupted: what is finished is kept; the same command continues", err=True)
-        raise typer.Exit(128 + (interrupted or [signal.SIGINT])[0]) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        study = api.run(
+            space,
+            data=data,
+            out=out,
+            trials=trials,
+            time=time,
+            device=device,
+            slots=slots,
+            storage=storage,
+            seed=seed,
+            overrides=overrides or (),
+            prepared=display.prepared,
+            happened=happened,
+        )
     display.front(study.records, study.space.objectives)
     typer.echo(f"report: {study.folder / 'report.html'}")
     if not any(record.distinct for record in study.records):
         raise WorkFailedError("no network was trained to the end; the reasons stand above")
+
+
+@app.command()
+def confirm(
+    study: StudyArgument,
+    folds: Annotated[int, typer.Option(min=1, max=20, help="Parts of the images, each of them left out once.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network without each part.")] = 3,
+    margin: Annotated[float, typer.Option(min=0, help="The loss in Dice that does not matter.")] = 0.01,
+    nested: Annotated[
+        bool | None,
+        typer.Option(
+            help="Repeats the search too, so that every image is tested once. [under 100 images or 10 groups]",
+            show_default=False,
+        ),
+    ] = None,
+    time: Annotated[str | None, typer.Option(metavar="30m", help="How long to train in all: 90s, 30m, 2h.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help="The study's data, where they were moved.")] = None,
+    device: DeviceOption = "auto",
+    slots: SlotsOption = None,
+    storage: StorageOption = None,
+) -> None:
+    """Trains the best networks again on other images; the report then leads with how deep is enough, or undecided."""
+    from unetsearch.confirmation import confirm as confirmed
+    from unetsearch.progress import Display
+
+    display = Display(_console())
+    with _interruptible() as check, display.live():
+
+        def happened(event: "Event") -> None:
+            check()
+            display.happened(event)
+
+        found = confirmed(
+            study,
+            data=data,
+            folds=folds,
+            seeds=seeds,
+            margin=margin,
+            nested=nested,
+            time=time,
+            device=device,
+            slots=slots,
+            storage=storage,
+            happened=happened,
+        )
+    for line in found.lines:
+        typer.echo(line)
+    typer.echo(f"report: {found.report}")
 
 
 @app.command()
@@ -182,6 +216,32 @@ def schema() -> None:
     from unetsearch.space.schema import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """Ctrl-C and SIGTERM end what runs; what is finished is kept. Gives what is to be called now and then."""
+    import signal
+
+    interrupted: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        interrupted.append(number)
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if interrupted:  # Python drops an exception that hits it while it collects garbage
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield check
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what is finished is kept; the same command continues", err=True)
+        raise typer.Exit(128 + (interrupted or [signal.SIGINT])[0]) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _console() -> "Console":

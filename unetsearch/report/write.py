@@ -1,14 +1,51 @@
 """A report's files, each written beside and then renamed."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from unetsearch.errors import WorkFailedError
 from unetsearch.files import write_atomically
 from unetsearch.report.page import render_page
 from unetsearch.report.tables import front_rows, trial_rows
 from unetsearch.report.views import ReportData
+from unetsearch.search.folder import StudyFolder
+from unetsearch.search.preview import load_previews
+from unetsearch.search.progress import progress_of
+from unetsearch.search.records import TrialRecord, front_of
+from unetsearch.space.space import SearchSpace
+
+
+def leave_report(
+    folder: StudyFolder, space: SearchSpace, facts: Mapping[str, Any], records: Sequence[TrialRecord]
+) -> Path:
+    """Writes the report and the tables of a study's folder, and gives the page's path.
+
+    Raises WorkFailedError where they cannot be written.
+    """
+    records = sorted(records, key=lambda record: (record.baseline is None, record.number))
+    shown = [record.name for record in records if record.baseline] + [
+        record.name for record in front_of(records, space.objectives)
+    ]
+    data = ReportData(
+        name=space.name,
+        data_name=facts["data"],
+        notes=tuple(facts["notes"]),
+        classes=tuple(facts["classes"]),
+        records=tuple(records),
+        objectives=space.objectives,
+        settings_yaml=folder.settings.read_text(encoding="utf-8"),
+        previews=tuple(load_previews(folder, shown)),
+        seconds=progress_of(space, records).seconds,
+        versions=facts["versions"],
+    )
+    try:
+        return write_report(folder.path, data)
+    except OSError as error:
+        reason = error.strerror or error
+        raise WorkFailedError(f"{folder.path}: the report cannot be written ({reason}); the trials are kept") from None
 
 
 def write_report(folder: Path, report: ReportData) -> Path:

@@ -92,12 +92,13 @@ def planned(plan: Plan, splits: Sequence[Split], budget: float = 1.0) -> list[Pl
     `splits`: one a fold. Nested: trained on all but its test images; else on all but test and validation images.
     Tested on the test images.
     """
-    return [
+    wanted = [
         Planned(record, tested(split, everything=plan.nested), fold, seed, budget)
         for seed in range(plan.seeds)
         for fold, split in enumerate(splits)
         for record in plan.of_fold(fold)
     ]
+    return list({each.key: each for each in wanted}.values())  # a baseline may be a candidate too
 
 
 def tested(split: Split, *, everything: bool) -> Split:
@@ -129,7 +130,7 @@ class Confirmation:
         self._seed = seed
         self._seconds = seconds
         done = {run.key for run in confirmed.runs}
-        self._of = len({each.key for each in wanted})
+        self._of = len(wanted)
         self._waiting = [each for each in wanted if each.key not in done]
         self._running: dict[int, Planned] = {}
 

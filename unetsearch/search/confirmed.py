@@ -53,8 +53,8 @@ class Plan:
 
     `nested`: every image is tested once, by what a search chose that never saw it; else all on one held-out test set.
     `folds`, `seeds`: numbers of each. `budgets`: how many times the steps. `groups`: the name of each image's group;
-    `grouped`: whether they are more than single images; one group, where all images are one stack. `margin`: the loss
-    in score that does not matter. `finalists`: of each outer fold, where it is nested, else of the one search.
+    one for all, where they are one stack. `margin`: the loss in score that does not matter. `finalists`: of each outer
+    fold, where it is nested, else of the one search. `points`: the baselines that are points of the space too.
     """
 
     nested: bool
@@ -63,6 +63,7 @@ class Plan:
     budgets: tuple[float, ...] = (1.0,)
     margin: float
     groups: tuple[str, ...]
+    points: tuple[str, ...] = ()
     finalists: tuple[tuple[TrialRecord, ...], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,6 +75,7 @@ class Plan:
             "budgets": list(self.budgets),
             "margin": self.margin,
             "groups": list(self.groups),
+            "points": list(self.points),
             "finalists": [[record.to_dict() for record in of_fold] for of_fold in self.finalists],
         }
 
@@ -81,7 +83,7 @@ class Plan:
     def from_dict(cls, document: Mapping[str, Any]) -> "Plan":
         """The plan that `to_dict` wrote."""
         finalists = tuple(tuple(map(TrialRecord.from_dict, of_fold)) for of_fold in document["finalists"])
-        lists = {name: tuple(document[name]) for name in ("budgets", "groups")}
+        lists = {name: tuple(document[name]) for name in ("budgets", "groups", "points")}
         return cls(**{**document, **lists, "finalists": finalists})
 
     def of_fold(self, fold: int) -> tuple[TrialRecord, ...]:

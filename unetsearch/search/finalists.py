@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.space.architecture import Architecture
-from unetsearch.space.settings import Objective
+from unetsearch.space.settings import Objective, ranked_by
 
 Label = int | str
 
@@ -31,13 +31,13 @@ def candidates(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     ]
 
 
-def finalists(records: Sequence[TrialRecord], objectives: Sequence[Objective], score: str) -> tuple[TrialRecord, ...]:
+def finalists(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> tuple[TrialRecord, ...]:
     """The front, the best of each depth, the best of each skip rule and encoder, and the baselines.
 
     Each network with its training once, by rising parameters. Where nothing of a depth was trained to the end, the best
     pruned one stands for it.
     """
-    points = candidates(records)
+    points, score = candidates(records), ranked_by(objectives)
     kept = [*front_of(points, objectives), *(record for record in records if record.baseline and record.distinct)]
     for factor in FACTORS:
         kept += best_of_each(points, factor, score, EACH_DEPTH if factor == "depth" else 1)
@@ -45,7 +45,7 @@ def finalists(records: Sequence[TrialRecord], objectives: Sequence[Objective], s
     return tuple(sorted(once.values(), key=lambda record: (record.params, record.name)))
 
 
-def best_of_each(points: Sequence[TrialRecord], factor: str, score: str, count: int = 1) -> list[TrialRecord]:
+def best_of_each(points: Sequence[TrialRecord], factor: str, score: Objective, count: int = 1) -> list[TrialRecord]:
     """The `count` best candidates of each label of a factor, by the search's scores, the best of all first."""
     label_of, found = FACTORS[factor], dict[Label, list[TrialRecord]]()
     for record in ranked(points, score):
@@ -55,8 +55,6 @@ def best_of_each(points: Sequence[TrialRecord], factor: str, score: str, count: 
     return [record for of_label in found.values() for record in of_label]
 
 
-def ranked(points: Sequence[TrialRecord], score: str) -> list[TrialRecord]:
+def ranked(points: Sequence[TrialRecord], score: Objective) -> list[TrialRecord]:
     """Candidates by falling score; first those that were trained to the end."""
-    return sorted(
-        points, key=lambda record: (not record.distinct, -(getattr(record.final, score) or 0.0), record.params)
-    )
+    return sorted(points, key=lambda record: (not record.distinct, -record.final.of(score), record.params))

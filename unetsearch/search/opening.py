@@ -15,6 +15,7 @@ import yaml
 
 from unetsearch import __version__
 from unetsearch.data.dataset import SegmentationData
+from unetsearch.data.load import from_dataset, load_data
 from unetsearch.errors import StudyError
 from unetsearch.files import write_atomically
 from unetsearch.graph.references import baseline_architecture
@@ -39,6 +40,20 @@ FACTS = "facts"
 def read_space(path: Path, overrides: Sequence[str] = ()) -> SearchSpace:
     """A space with its backbones looked up. Raises SpaceError, also for a baseline whose values do not fit together."""
     return load_space(path, overrides, find_backbone, baseline_architecture)
+
+
+def load_for(space: SearchSpace, data: Any = None) -> tuple[SegmentationData, SearchSpace]:
+    """The checked data of a space, and the space with their path.
+
+    `data`: a folder, an embedded set, or a torch Dataset; None: what the space names.
+    """
+    if data is None:
+        return load_data(space.data), space
+    if isinstance(data, str | Path):
+        path = str(data) if str(data) in (*EMBEDDED, "") else str(Path(data).expanduser().absolute())
+        space = replace(space, data=replace(space.data, path=path))
+        return load_data(space.data), space
+    return from_dataset(data, "dataset", space.data), replace(space, data=replace(space.data, path=IN_MEMORY))
 
 
 @dataclass(frozen=True, slots=True)

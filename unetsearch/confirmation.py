@@ -1,0 +1,174 @@
+"""The stages composed for `unetsearch confirm`: which depth is enough, on images that no search has seen."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unetsearch.api import STORAGE
+from unetsearch.data.dataset import SegmentationData, Split
+from unetsearch.data.splits import folds as inner_folds
+from unetsearch.data.splits import outer_folds
+from unetsearch.errors import StudyError
+from unetsearch.report.write import leave_report
+from unetsearch.search.confirm import Confirmation, planned
+from unetsearch.search.confirmed import Confirmed, Plan, open_confirmed
+from unetsearch.search.events import Event, Noted, SearchedAgain
+from unetsearch.search.finalists import candidates, finalists
+from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
+from unetsearch.search.opening import IN_MEMORY, Opened, load_for, reopen
+from unetsearch.search.pool import Pool
+from unetsearch.search.records import TrialRecord
+from unetsearch.search.session import search, setups
+from unetsearch.space.document import search_settings
+from unetsearch.space.space import SearchSpace
+from unetsearch.training.device import find_device, slot_devices
+
+FEW_IMAGES, FEW_GROUPS = 100, 10
+"""With fewer, one held-out test set tells too little, and every image is tested once instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is confirmed, on what: the study as it was read, its data, one slot a device."""
+
+    folder: StudyFolder
+    opened: Opened
+    data: SegmentationData
+    devices: Sequence[torch.device]
+    storage: str | None
+    happened: Callable[[Event], None]
+
+
+def confirm(
+    study: str | Path,
+    *,
+    data: Any = None,
+    folds: int = 5,
+    seeds: int = 3,
+    margin: float = 0.01,
+    nested: bool | None = None,
+    time: str | float | None = None,
+    device: str = "auto",
+    slots: int | None = None,
+    storage: str | None = None,
+    happened: Callable[[Event], None] | None = None,
+) -> Path:
+    """Trains the finalists of a study again and tests them; gives the path of its report, which leads with the verdict.
+
+    Finalists: the front, the best of every depth, skip rule and encoder, and the baselines. Each is trained at full
+    length without each of `folds` parts of the images and from each of `seeds` seeds, and scored on the test images.
+    `nested`: the search is repeated without each part of all images, and what it chooses is scored on that part; left
+    out, where there are fewer than 100 images or 10 groups. `margin`: the loss in score that does not matter. `time`
+    (seconds, or `30m`): of these trainings in all. What is done is kept: the same call goes on. `data`, `device`,
+    `slots`, `storage` as in `run`. Raises UnetsearchError where the input is wrong.
+    """
+    seconds = search_settings({"time": time}).get("time")
+    devices = slot_devices(find_device(device), slots)
+    storage = storage or os.environ.get(STORAGE)
+    folder = open_folder(Path(study))
+    with closing(reopen(folder, storage)) as opened:
+        loaded = _same_data(folder, opened, data)
+        wanted = _Wanted(folder, opened, loaded, devices, storage, happened or (lambda _: None))
+        plan = _plan(wanted, folds, seeds, margin, nested)
+    with owned(folder):
+        if plan.nested:
+            plan = replace(plan, finalists=_searched_again(wanted, _outer(wanted, plan)))
+        with closing(reopen(folder, storage)) as opened:
+            confirmed = open_confirmed(opened.studies)
+            confirmed.plan = plan
+            _trained(wanted, plan, confirmed, seconds)
+            return leave_report(folder, opened.space, opened.facts, opened.studies.records)
+
+
+def _same_data(folder: StudyFolder, opened: Opened, data: Any) -> SegmentationData:
+    """The study's data. Raises StudyError where they are others than those that were searched on."""
+    if data is None and opened.space.data.path == IN_MEMORY:
+        raise StudyError(f"{folder.path}: its data came from Python; give them again (data=)")
+    loaded, _ = load_for(opened.space, data)
+    if loaded.fingerprint != opened.facts["fingerprint"]:
+        raise StudyError(f"{folder.path}: was searched on other data (images, masks or split changed)")
+    return loaded
+
+
+def _plan(wanted: _Wanted, folds: int, seeds: int, margin: float, nested: bool | None) -> Plan:
+    """What is to be done; the finalists of the one search. Raises StudyError where it cannot be."""
+    data, opened, path = wanted.data, wanted.opened, wanted.folder.path
+    records = opened.studies.records
+    chosen = finalists(records, opened.space.objectives)
+    if not any(record.baseline is None for record in chosen):
+        raise StudyError(f"{path}: no candidate is trained yet; `unetsearch run` trains some")
+    groups = data.groups if not data.split.by.endswith("blocks") else ("all",) * len(data.images)
+    few = len(data.images) < FEW_IMAGES or len(set(groups)) < FEW_GROUPS
+    nested = few if nested is None else nested
+    if not nested and not data.split.test:
+        raise StudyError(f"{path}: no image was held out (`data: {{split: {{test: 0}}}}`); --nested does without")
+    parts = len({data.groups[index] for index in (range(len(data.images)) if nested else _seen(data))})
+    if parts < folds:
+        what = "groups" if len(set(data.groups)) < len(data.images) else "images"
+        wanted.happened(Noted(f"{folds} folds were asked for, but there are {parts} {what}: {parts} folds"))
+    return Plan(
+        nested=nested,
+        folds=min(folds, parts),
+        seeds=seeds,
+        margin=margin,
+        groups=groups,
+        points=tuple(record.baseline for record in candidates(records) if record.baseline),
+        finalists=(chosen,),
+    )
+
+
+def _seen(data: SegmentationData) -> tuple[int, ...]:
+    return (*data.split.train, *data.split.validation)
+
+
+def _outer(wanted: _Wanted, plan: Plan) -> tuple[Split, ...]:
+    settings = replace(wanted.opened.space.data.split, folds=plan.folds)
+    return outer_folds(wanted.data, settings) if plan.nested else inner_folds(wanted.data, settings)
+
+
+def _searched_again(wanted: _Wanted, splits: Sequence[Split]) -> tuple[tuple[TrialRecord, ...], ...]:
+    """The finalists of a search for each outer fold, which never saw its images; each a study of its own."""
+    found = []
+    space, baselines = wanted.opened.space, _baselines(wanted)
+    for number, split in enumerate(splits, start=1):
+        wanted.happened(SearchedAgain(number, len(splits)))
+        fingerprint = f"{wanted.data.fingerprint}, without fold {number} of {len(splits)}"
+        data = replace(wanted.data, split=split, fingerprint=fingerprint)
+        folder = create_folder(wanted.folder.path / "confirm" / f"{number}-of-{len(splits)}")
+        inner = replace(space, baselines=())
+        with owned(folder):
+            records = search(
+                folder,
+                inner,
+                data,
+                wanted.devices,
+                begun=lambda: None,
+                happened=wanted.happened,
+                left=lambda facts, records: None,
+            )
+        found.append((*baselines, *finalists(records, space.objectives)))
+    return tuple(found)
+
+
+def _baselines(wanted: _Wanted) -> list[TrialRecord]:
+    return [record for record in wanted.opened.studies.records if record.baseline and record.distinct]
+
+
+def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float | None) -> None:
+    """Trains and tests what is planned and not done yet."""
+    space: SearchSpace = wanted.opened.space
+    splits = _outer(wanted, plan)
+    with Pool(setups(space, wanted.data, wanted.devices), stall=space.search.stall) as pool:
+        confirmation = Confirmation(
+            planned(plan, splits), confirmed, pool, wanted.folder, seed=space.search.seed, seconds=seconds
+        )
+        try:
+            for event in confirmation.run():
+                wanted.happened(event)
+        finally:
+            confirmation.close()
