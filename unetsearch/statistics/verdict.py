@@ -16,7 +16,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from unetsearch.statistics.differences import Comparison, Interval
+from unetsearch.statistics.differences import Comparison
 from unetsearch.statistics.outcomes import Floats
 
 ERROR = 0.05
@@ -59,7 +59,7 @@ class Verdict:
 
     `decided`: the label, or None. `possible`: what it may be, in order; the decided one alone where there is one.
     `recommended`: the index of the candidate to take, decided or not. `standings`: in the order of preference.
-    `needed`: None where it is decided. `reasons`: why it is undecided and what is not claimed, a sentence each.
+    `reasons`: why it is undecided and what is not claimed, a sentence each.
     """
 
     margin: float
@@ -67,16 +67,7 @@ class Verdict:
     possible: tuple[Label, ...]
     recommended: int
     standings: tuple[Standing, ...]
-    needed: Needed | None
     reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """What a candidate brings over the strongest of the baselines. `baseline`: the index of the best scored one."""
-
-    baseline: int
-    interval: Interval
 
 
 def verdict(comparison: Comparison, labels: Sequence[Label], order: Sequence[Label], margin: float = 0.01) -> Verdict:
@@ -103,29 +94,31 @@ def verdict(comparison: Comparison, labels: Sequence[Label], order: Sequence[Lab
         possible=possible,
         recommended=chosen.candidate,
         standings=standings,
-        needed=_needed(comparison, ranking, margin) if decided is None else None,
         reasons=tuple(reasons),
     )
 
 
-def gain(comparison: Comparison, candidate: int, baselines: Sequence[int], chosen_among: int) -> Gain:
-    """What a candidate, itself the best of `chosen_among`, gains over the strongest baseline: a 95 % interval.
+def needed(comparison: Comparison, labels: Sequence[Label], order: Sequence[Label], margin: float = 0.01) -> Needed:
+    """What would probably settle an undecided verdict over the same labels. Raises ValueError as verdict does."""
+    ranking = _ranking(comparison, labels, order)
+    units, groups = comparison.units, comparison.group_count
+    if min(units, groups) < 2:  # then nothing is known of the noise
+        return Needed(None, None)
 
-    Both ends allow for the choice of the candidate, the upper one also for that of the baseline.
+    def settled(grown: Comparison) -> bool:
+        return grown.refusal is None and _decide(ranking.standings(grown), margin)[0] is not None
 
-    Raises ValueError where there is no baseline, or the candidate is one.
-    """
-    if not len(baselines) or candidate in baselines:
-        raise ValueError("baselines: expected at least one, and not the candidate itself")
-    others = np.asarray(baselines)
-    gains = comparison.gains[candidate, others]
-    place = int(np.nanargmin(gains))
-    low = high = None
-    if not comparison.refusal:
-        tail = ERROR / 2 / chosen_among
-        low = float(-np.nanmax(comparison.upper(tail)[others, candidate]))
-        high = float(np.nanmin(comparison.upper(tail / len(others))[candidate, others]))
-    return Gain(int(others[place]), Interval(float(gains[place]), low, high))
+    def first(counts: Sequence[int], grow: Callable[[int], Comparison]) -> int | None:
+        place = bisect_left(counts, True, key=lambda count: settled(grow(count)))
+        return counts[place] if place < len(counts) else None
+
+    return Needed(
+        groups=first(_counts(groups), lambda count: comparison.grown(units, count)),
+        units=first(
+            [count for count in _counts(units) if not comparison.nested or count <= groups],
+            lambda count: comparison.grown(count, groups),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,27 +213,6 @@ def _why(standings: Sequence[Standing], possible: tuple[Label, ...], margin: flo
         return f"no loss is bounded under {margin:g}"
     earlier = " and ".join(str(label) for label in possible[:-1])
     return f"of {passing[0]} alone the loss is bounded under {margin:g}, and {earlier} may be no worse"
-
-
-def _needed(comparison: Comparison, ranking: _Ranking, margin: float) -> Needed:
-    units, groups = comparison.units, comparison.group_count
-    if min(units, groups) < 2:  # then nothing is known of the noise
-        return Needed(None, None)
-
-    def settled(grown: Comparison) -> bool:
-        return grown.refusal is None and _decide(ranking.standings(grown), margin)[0] is not None
-
-    def first(counts: Sequence[int], grow: Callable[[int], Comparison]) -> int | None:
-        place = bisect_left(counts, True, key=lambda count: settled(grow(count)))
-        return counts[place] if place < len(counts) else None
-
-    return Needed(
-        groups=first(_counts(groups), lambda count: comparison.grown(units, count)),
-        units=first(
-            [count for count in _counts(units) if not comparison.nested or count <= groups],
-            lambda count: comparison.grown(count, groups),
-        ),
-    )
 
 
 def _counts(count: int) -> list[int]:
