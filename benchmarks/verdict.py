@@ -168,9 +168,9 @@ def page(rows: Mapping[tuple[str, str], Row]) -> str:
         *(__doc__ or "").splitlines()[4:7],
         "",
         f"The worst of {len(every)} cells: a label that loses more than the margin is named in "
-        f"{shown(max(row.wrong for row in every))} %; an interval of a pair covers the truth in {lowest('covered')} %, one "
-        f"of the gain over the strongest baseline in {lowest('gain_covered')} %; the named label's loss is under its bound "
-        f"in {lowest('bounded')} %.",
+        f"{shown(max(row.wrong for row in every))} %; an interval of a pair covers the truth in {lowest('covered')} %, "
+        f"one of the gain over the strongest baseline in {lowest('gain_covered')} %; the named label's loss is under "
+        f"its bound in {lowest('bounded')} %.",
         "",
         "## Spreads as measured on real sets",
         "",

@@ -86,7 +86,7 @@ class Comparison:
     def interval(self, a: int, b: int, confidence: float = 0.95) -> Interval:
         """How much better a is than b, two-sided. For a pair that was chosen beforehand."""
         estimate = float(self.gains[a, b])
-        if self.refusal:
+        if self.refusal or np.isnan(estimate):
             return Interval(estimate, None, None)
         upper = self.upper((1 - confidence) / 2)
         return Interval(estimate, -float(upper[b, a]), float(upper[a, b]))

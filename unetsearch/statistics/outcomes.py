@@ -59,7 +59,7 @@ def cells_of(scores: ArrayLike, folds: ArrayLike, seeds: ArrayLike, groups: Arra
     names, inverse = np.unique(group_of[images], return_inverse=True)
     weights = np.bincount(inverse, minlength=len(names)) / len(inverse)
     table = _means(values[:, runs][:, :, images], units, inverse)
-    if nested and (~np.isnan(table[there][0])).sum() > len(names):
+    if nested and len(np.unique([inverse, pattern[0][:, images].argmax(axis=0)], axis=1).T) > len(names):
         raise ValueError("a group of images lies in two outer folds")
     return Cells(table, weights, unit, nested, tuple(notes))
 
@@ -68,7 +68,7 @@ def _checked(values: Floats, *labels: ArrayLike) -> tuple[NDArray[np.generic], .
     if values.ndim != 3:
         raise ValueError(f"scores: expected candidates x runs x images, got shape {values.shape}")
     if np.isinf(values).any():
-        raise ValueError("scores: expected finite values or NaN, got an infinite one")
+        raise ValueError("scores: expected finite values or NaN")
     arrays = tuple(np.asarray(given) for given in labels)
     for name, array, length in zip(
         ("folds", "seeds", "groups"), arrays, (*values.shape[1:2] * 2, values.shape[2]), strict=True

@@ -86,7 +86,10 @@ def verdict(comparison: Comparison, labels: Sequence[Label], order: Sequence[Lab
     decided, possible = _decide(standings, margin)
     chosen = next((standing for standing in standings if standing.label == decided), best)
     reasons = [*comparison.notes, *ranking.missing]
-    if decided is None:
+    if len(standings) == 1:
+        decided, possible = None, (standings[0].label,)
+        reasons.insert(0, f"{standings[0].label} is all there is: nothing to compare it with")
+    elif decided is None:
         reasons.insert(0, comparison.refusal or _why(standings, possible, margin))
     return Verdict(
         margin=margin,
@@ -98,11 +101,22 @@ def verdict(comparison: Comparison, labels: Sequence[Label], order: Sequence[Lab
     )
 
 
+def in_words(result: Verdict, noun: str, plural: str) -> str:
+    """The verdict as a sentence to quote, its labels being called "depth" and "depths", or the like."""
+    if result.decided is not None:
+        bound = next(own.upper or 0.0 for own in result.standings if own.label == result.decided)
+        gains = f"a better one gains at most {ceil(bound * 1e4) / 1e4:g} Dice" if bound else "no other one is better"
+        return f"{noun} {result.decided} is enough: {gains} (95 %)"
+    *others, last = map(str, result.possible)
+    among = f"between {plural} {', '.join(others)} and {last}" if others else f"on {noun} {last}"
+    return f"undecided {among}: {result.reasons[0]}"
+
+
 def needed(comparison: Comparison, labels: Sequence[Label], order: Sequence[Label], margin: float = 0.01) -> Needed:
     """What would probably settle an undecided verdict over the same labels. Raises ValueError as verdict does."""
     ranking = _ranking(comparison, labels, order)
     units, groups = comparison.units, comparison.group_count
-    if min(units, groups) < 2:  # then nothing is known of the noise
+    if min(units, groups, len(ranking.labels)) < 2:  # then nothing is known of the noise, or there is no question
         return Needed(None, None)
 
     def settled(grown: Comparison) -> bool:
