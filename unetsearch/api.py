@@ -114,7 +114,7 @@ def run(
             storage=storage,
             begun=lambda: prepared(loaded, space, path, describe(where)) if prepared is not None else None,
             happened=happened or (lambda _: None),
-            left=lambda facts, records: leave_report(folder, space, facts, records),
+            left=lambda facts, studies: leave_report(folder, space, facts, studies),
         )
     return Study(path, space, tuple(records))
 
@@ -127,7 +127,7 @@ def report(study: str | Path, storage: str | None = None) -> Path:
     """
     folder = open_folder(Path(study))
     with closing(reopen(folder, storage or os.environ.get(STORAGE))) as opened:
-        return leave_report(folder, opened.space, opened.facts, opened.studies.records)
+        return leave_report(folder, opened.space, opened.facts, opened.studies)
 
 
 def front(study: str | Path, storage: str | None = None) -> pd.DataFrame:

@@ -14,8 +14,10 @@ from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.data.splits import folds as inner_folds
 from unetsearch.data.splits import outer_folds
 from unetsearch.errors import StudyError
-from unetsearch.report.write import leave_report
-from unetsearch.search.confirm import Confirmation, planned
+from unetsearch.report.answer import answer
+from unetsearch.report.confirmation import Confirmation
+from unetsearch.report.write import leave_report, what_is_confirmed
+from unetsearch.search.confirm import Repetition, planned
 from unetsearch.search.confirmed import Confirmed, Plan, open_confirmed
 from unetsearch.search.events import Event, Noted, SearchedAgain
 from unetsearch.search.finalists import candidates, finalists
@@ -30,6 +32,22 @@ from unetsearch.training.device import find_device, slot_devices
 
 FEW_IMAGES, FEW_GROUPS = 100, 10
 """With fewer, one held-out test set tells too little, and every image is tested once instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a confirmation found. `report`: the page. `confirmed`: the numbers; None while there are none."""
+
+    report: Path
+    confirmed: Confirmation | None
+    data: str
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The answer in sentences, the verdict first."""
+        if self.confirmed is None:
+            return ("Nothing is confirmed yet: no part of the images was tested for every finalist.",)
+        return answer(self.confirmed, self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +75,8 @@ def confirm(
     slots: int | None = None,
     storage: str | None = None,
     happened: Callable[[Event], None] | None = None,
-) -> Path:
-    """Trains the finalists of a study again and tests them; gives the path of its report, which leads with the verdict.
+) -> Verdict:
+    """Trains the finalists of a study again and tests them; its report then leads with the verdict.
 
     Finalists: the front, the best of every depth, skip rule and encoder, and the baselines. Each is trained at full
     length without each of `folds` parts of the images and from each of `seeds` seeds, and scored on the test images.
@@ -81,8 +99,11 @@ def confirm(
         with closing(reopen(folder, storage)) as opened:
             confirmed = open_confirmed(opened.studies)
             confirmed.plan = plan
-            _trained(wanted, plan, confirmed, seconds)
-            return leave_report(folder, opened.space, opened.facts, opened.studies.records)
+            try:
+                _trained(wanted, plan, confirmed, seconds)
+            finally:
+                page = leave_report(folder, opened.space, opened.facts, opened.studies)
+            return Verdict(page, what_is_confirmed(opened.space, opened.studies), opened.facts["data"])
 
 
 def _same_data(folder: StudyFolder, opened: Opened, data: Any) -> SegmentationData:
@@ -149,7 +170,7 @@ def _searched_again(wanted: _Wanted, splits: Sequence[Split]) -> tuple[tuple[Tri
                 wanted.devices,
                 begun=lambda: None,
                 happened=wanted.happened,
-                left=lambda facts, records: None,
+                left=lambda facts, studies: None,
             )
         found.append((*baselines, *finalists(records, space.objectives)))
     return tuple(found)
@@ -164,11 +185,11 @@ def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float |
     space: SearchSpace = wanted.opened.space
     splits = _outer(wanted, plan)
     with Pool(setups(space, wanted.data, wanted.devices), stall=space.search.stall) as pool:
-        confirmation = Confirmation(
+        repetition = Repetition(
             planned(plan, splits), confirmed, pool, wanted.folder, seed=space.search.seed, seconds=seconds
         )
         try:
-            for event in confirmation.run():
+            for event in repetition.run():
                 wanted.happened(event)
         finally:
-            confirmation.close()
+            repetition.close()

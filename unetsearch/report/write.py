@@ -1,6 +1,6 @@
 """A report's files, each written beside and then renamed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,24 +8,31 @@ import pandas as pd
 
 from unetsearch.errors import WorkFailedError
 from unetsearch.files import write_atomically
+from unetsearch.report.confirmation import Confirmation, confirmation
 from unetsearch.report.page import render_page
 from unetsearch.report.tables import front_rows, trial_rows
 from unetsearch.report.views import ReportData
+from unetsearch.search.confirmed import read_confirmed
 from unetsearch.search.folder import StudyFolder
 from unetsearch.search.preview import load_previews
 from unetsearch.search.progress import progress_of
-from unetsearch.search.records import TrialRecord, front_of
+from unetsearch.search.records import front_of
+from unetsearch.search.storage import Studies
 from unetsearch.space.space import SearchSpace
 
 
-def leave_report(
-    folder: StudyFolder, space: SearchSpace, facts: Mapping[str, Any], records: Sequence[TrialRecord]
-) -> Path:
+def what_is_confirmed(space: SearchSpace, studies: Studies) -> Confirmation | None:
+    """What was confirmed of a study so far; None where nothing was."""
+    confirmed = read_confirmed(studies)
+    return confirmed and confirmation(confirmed.plan, confirmed.runs, studies.records, space.objectives)
+
+
+def leave_report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, Any], studies: Studies) -> Path:
     """Writes the report and the tables of a study's folder, and gives the page's path.
 
     Raises WorkFailedError where they cannot be written.
     """
-    records = sorted(records, key=lambda record: (record.baseline is None, record.number))
+    records = sorted(studies.records, key=lambda record: (record.baseline is None, record.number))
     shown = [record.name for record in records if record.baseline] + [
         record.name for record in front_of(records, space.objectives)
     ]
@@ -40,6 +47,7 @@ def leave_report(
         previews=tuple(load_previews(folder, shown)),
         seconds=progress_of(space, records).seconds,
         versions=facts["versions"],
+        confirmed=what_is_confirmed(space, studies),
     )
     try:
         return write_report(folder.path, data)

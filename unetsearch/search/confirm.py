@@ -107,8 +107,8 @@ def tested(split: Split, *, everything: bool) -> Split:
     return Split(train=tuple(train), validation=split.test, test=(), by=split.by)
 
 
-class Confirmation:
-    """One run through what is planned: `for event in confirmation.run(): ...`; then `close()`, whatever happened.
+class Repetition:
+    """One run through what is planned: `for event in repetition.run(): ...`; then `close()`, whatever happened.
 
     `seconds`: of training in all, over every run of this command; None: no limit. Trainings that still run when it is
     spent are finished.

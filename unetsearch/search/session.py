@@ -15,12 +15,13 @@ from unetsearch.search.opening import FACTS, begin
 from unetsearch.search.pool import Pool
 from unetsearch.search.preview import windows
 from unetsearch.search.records import TrialRecord
+from unetsearch.search.storage import Studies
 from unetsearch.search.study import Search
 from unetsearch.space.space import SearchSpace
 from unetsearch.training.device import describe, slot_threads
 
-Left = Callable[[Mapping[str, Any], Sequence[TrialRecord]], object]
-"""Called with what is known of data and machine, and with the records, when a search ends."""
+Left = Callable[[Mapping[str, Any], Studies], object]
+"""Called with what is known of data and machine, and with the storage, when a search ends."""
 
 
 def search(
@@ -52,10 +53,10 @@ def search(
             except BaseException:
                 run.close()
                 with suppress(UnetsearchError):  # after Ctrl-C too, the report shows what is finished
-                    left(facts, run.records)
+                    left(facts, studies)
                 raise
             run.close()
-        left(facts, run.records)
+        left(facts, studies)
         return run.records
 
 
