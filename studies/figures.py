@@ -13,6 +13,7 @@ from unetsearch.report.figures import curves_figure, depth_figure, front_figure,
 from unetsearch.report.notes import counted_notes
 from unetsearch.report.views import curves, depth_rows, hypervolume_over_time, network_points
 from unetsearch.search.records import front_of
+from unetsearch.space.settings import ranked_by
 
 WIDTH = 1000  # px
 
@@ -21,16 +22,17 @@ def write_figures(folder: Path) -> None:
     """Writes `front.png`, `depth.png`, `hypervolume.png`, `curves.png` and `best.svg`, the front's best network."""
     study = read_study(folder)
     objectives = study.space.objectives
+    by = ranked_by(objectives)
     points = network_points(study.records, objectives)
     figures = {
-        "front": front_figure(points),
-        "depth": depth_figure(depth_rows(points)),
-        "hypervolume": hypervolume_figure(hypervolume_over_time(study.records)),
-        "curves": curves_figure(curves(study.records, objectives)),
+        "front": front_figure(points, by),
+        "depth": depth_figure(depth_rows(points), by),
+        "hypervolume": hypervolume_figure(hypervolume_over_time(study.records, by)),
+        "curves": curves_figure(curves(study.records, objectives), by),
     }
     for name, figure in figures.items():
         figure.write_image(folder / f"{name}.png", width=WIDTH)
-    best = max(front_of(study.records, objectives), key=lambda record: record.final.dice)
+    best = max(front_of(study.records, objectives), key=lambda record: record.final.of(by))
     graph = build_graph(best.architecture)
     (folder / "best.svg").write_text(draw_svg(graph, counted_notes(graph)[0]), encoding="utf-8")
 

@@ -256,5 +256,5 @@ def test_touching_objects_with_a_weight_map_and_their_f1(tmp_path):
     assert len(trials) == 2
     assert all(record.final.object_f1 is not None for record in study.records)
     page = (tmp_path / "s" / "report.html").read_text()
-    assert "object F1" in page
+    assert "F1 of objects on the validation images" in page
     assert read_study(tmp_path / "s").records == study.records

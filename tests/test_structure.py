@@ -26,10 +26,11 @@ EARLIER = {
 }
 for later in ("network", "training", "search", "report", "api"):
     EARLIER[later] |= {"files"}
+EARLIER |= {"confirmation": {*EARLIER["api"], "api"}, "progress_confirm": EARLIER["api"]}
 EARLIER |= {"augmented": EARLIER["api"], "progress": {*EARLIER["api"], "api"}}
 EARLIER |= {"describe": {*EARLIER["api"], "api", "augmented"}}
 EARLIER |= {
-    "cli": {*EARLIER["describe"], "describe", "progress"},
+    "cli": {*EARLIER["describe"], "describe", "progress", "confirmation", "progress_confirm"},
     "__main__": {"cli"},
     "__init__": {*EARLIER["api"], "api"},
 }

@@ -129,9 +129,9 @@ def confirm(
 ) -> None:
     """Trains the best networks again on other images; the report then leads with how deep is enough, or undecided."""
     from unetsearch.confirmation import confirm as confirmed
-    from unetsearch.progress import Display
+    from unetsearch.progress_confirm import ConfirmationDisplay
 
-    display = Display(_console())
+    display = ConfirmationDisplay(_console())
     with _interruptible() as check, display.live():
 
         def happened(event: "Event") -> None:

@@ -9,27 +9,27 @@ from typing import Any
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
 from unetsearch.data.dataset import SegmentationData
+from unetsearch.report.terminal import add_trial, outcome, trials_table
 from unetsearch.report.views import hypervolume
-from unetsearch.report.words import amount, duration, mebibytes, milliseconds, remark, topology
+from unetsearch.report.words import SCORES, amount, duration, in_order, scores, topology, with_dice
 from unetsearch.search.events import Continued, Ended, Event, Finished, Joined, Noted, Rested, Scored, Started, Stepped
 from unetsearch.search.events import Progress as StudyProgress
 from unetsearch.search.records import TrialRecord, front_of
-from unetsearch.space.settings import MEASURED, Objective
+from unetsearch.space.settings import MAXIMISED, MEASURED, Objective, ranked_by
 from unetsearch.space.space import SearchSpace
-from unetsearch.training.score import Score
 
 ROWS = 12
 """At most so many settled trials stay in view in a terminal."""
 
-NUMBERS = 65
-"""Columns of a terminal that the numbers of a row take at most."""
+NUMBERS = 61
+"""Columns of a terminal that the numbers of a row take at most, beside the name of the score."""
 
-BAR_NUMBERS = 60
-"""Columns of a terminal that a training's bar and its numbers take at most."""
+BAR_NUMBERS = 56
+"""Columns of a terminal that a training's bar and its numbers take at most, beside the name of the score."""
 
 FRAME = 6
 """Lines of a terminal that the table's frame, its head and the prompt take."""
@@ -100,7 +100,7 @@ class Display:
         if found:
             self._trained += found
             self._front = front_of([*self._front, *found], self._objectives)
-            self._hypervolume = hypervolume(self._trained)
+            self._hypervolume = hypervolume(self._trained, self._by)
 
     def happened(self, event: Event) -> None:
         """Shows one event."""
@@ -119,9 +119,10 @@ class Display:
             case Stepped():
                 self._move(event.name, completed=event.step)
             case Scored():
-                score = _words(event.score)
-                self._move(event.name, completed=event.score.step, score=score)
-                self._line(f"{event.name:>6}    step {event.score.step}: {score}")
+                self._move(event.name, completed=event.score.step, score=scores(event.score, (self._by,)))
+                told = (*with_dice(self._by), *(name for name in self._objectives if name in MAXIMISED))
+                reached = scores(event.score, tuple(dict.fromkeys(told)))
+                self._line(f"{event.name:>6}    step {event.score.step}: {reached}")
             case Rested():
                 self._end(event.name)
                 self._last = event.progress, self._clock()
@@ -137,15 +138,16 @@ class Display:
 
     def front(self, records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> None:
         """The front as a table, and the baselines that are not on it."""
-        measured, objects = bool(MEASURED & set(objectives)), "object_f1" in objectives
-        table = _table("The front: no network here is beaten in every objective by another", measured, objects)
+        measured = bool(MEASURED & set(objectives))
+        shown = [name for name in in_order(ranked_by(objectives)) if name != "object_f1" or name in objectives]
+        table = trials_table(shown, "The front: no network here is beaten in every objective by another", measured)
         front = front_of(records, objectives)
         for record in front:
-            _add_row(table, record, measured, objects)
+            add_trial(table, record, shown, measured)
         table.add_section()
         for record in records:
             if record.baseline and record not in front:
-                _add_row(table, record, measured, objects)
+                add_trial(table, record, shown, measured)
         self.console.print(table)
 
     def _begin(self, event: Started) -> None:
@@ -164,7 +166,7 @@ class Display:
             self._settled.append(record)
         self._learn([record])
         self._last = event.progress, self._clock()
-        self._line(f"{record.name:>6}  {_outcome(record)}   [{self._status}]")
+        self._line(f"{record.name:>6}  {outcome(record, self._by)}   [{self._status}]")
 
     def _move(self, name: str, **changes: Any) -> None:
         if name in self._bars:
@@ -191,13 +193,19 @@ class Display:
         shown = bars if len(bars) < room else bars[: max(1, room - 2)]
         more = [Text(f"... and {len(bars) - len(shown)} more")] if len(shown) < len(bars) else []
         room -= len(shown) + len(more)
-        table = _table()
+        told = in_order(self._by)[:2]
+        table = trials_table(told)
         network = table.columns[-1]  # in one line, so that every row and the progress stay in view
+        width -= len(SCORES[self._by])
         network.no_wrap, network.max_width = True, max(8, width - NUMBERS)
         self._label.max_width = max(8, width - BAR_NUMBERS)
         for record in self._settled[-max(1, min(ROWS, room)) :]:
-            _add_row(table, record)
+            add_trial(table, record, told)
         return Group(table, self._progress.make_tasks_table(shown), *more, status)
+
+    @property
+    def _by(self) -> Objective:
+        return ranked_by(self._objectives)
 
     @property
     def _tasks(self) -> list[Task]:
@@ -238,62 +246,3 @@ def _trials(progress: StudyProgress) -> str:
     several = [f"{count} {word}" for word, count in counts.items() if count]
     some = f" ({', '.join(several)})" if progress.pruned or progress.failed else ""
     return f"{progress.trials} of {progress.of_trials} trials{some}"
-
-
-def _outcome(record: TrialRecord) -> str:
-    if record.state == "repeat":
-        known = record.curve and (f"Dice {record.final.dice:.4f}" if record.scored else f"pruned {_reached(record)}")
-        return f"the same network as {record.repeat_of}{f': {known}' if known else ''}, not trained again"
-    if record.state == "pruned":
-        return f"pruned {_reached(record)}"
-    if not record.scored:
-        return remark(record)
-    numbers = f"{_words(record.final)}, IoU {record.final.iou:.4f}, {amount(record.params)} parameters"
-    return "; ".join(filter(None, (numbers, remark(record))))
-
-
-def _words(score: Score) -> str:
-    """Dice, and the F1 of objects where it is known."""
-    objects = "" if score.object_f1 is None else f", object F1 {score.object_f1:.4f}"
-    return f"Dice {score.dice:.4f}{objects}"
-
-
-def _reached(record: TrialRecord) -> str:
-    return f"at step {record.steps} of {record.recipe.steps} (Dice {record.final.dice:.4f})"
-
-
-def _table(title: str | None = None, measured: bool = False, objects: bool = False) -> Table:
-    table = Table(title=title, title_justify="left", expand=False)
-    for column in (
-        "trial",
-        "Dice",
-        "IoU",
-        *(("object F1",) if objects else ()),
-        "params",
-        "MACs",
-        *(("latency", "memory") if measured else ()),
-        "time",
-    ):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("network")
-    return table
-
-
-def _add_row(table: Table, record: TrialRecord, measured: bool = False, objects: bool = False) -> None:
-    scores = [f"{record.final.dice:.4f}", f"{record.final.iou:.4f}"] if record.scored else ["-", "-"]
-    if record.state == "pruned":
-        scores[0] = f"({record.final.dice:.4f})"  # no final score, as the remark says
-    if objects:
-        found = record.final.object_f1 if record.scored else None
-        scores.append("-" if found is None else f"{found:.4f}")
-    latency = "-" if record.latency is None else milliseconds(record.latency)
-    memory = "-" if record.memory is None else mebibytes(record.memory)
-    table.add_row(
-        record.name,
-        *scores,
-        amount(record.params),
-        amount(record.macs),
-        *((latency, memory) if measured else ()),
-        duration(record.seconds),
-        Text("; ".join(filter(None, (remark(record), topology(record.architecture))))),  # a reason may hold brackets
-    )

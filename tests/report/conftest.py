@@ -66,6 +66,40 @@ def records():
     )
 
 
+def contrary_records(by):
+    """Records that Dice, IoU and F1 of objects rank differently, as a study of the objectives (`by`, params) has them.
+
+    Two baselines, three searched networks, and one pruned after half of its steps.
+    """
+    rows = (
+        ("unet", 4, 100_000, (0.84, 0.50, 0.60)),
+        ("unet++", 4, 100_000, (0.80, 0.40, 0.70)),
+        ("#0", 3, 100_000, (0.90, 0.60, 0.50)),
+        ("#1", 3, 10_000, (0.80, 0.55, 0.80)),
+        ("#2", 1, 1_000, (0.70, 0.65, 0.75)),
+        ("#3", 2, 5_000, (0.31, 0.21, 0.11)),
+    )
+    made = []
+    for place, (name, depth, params, (dice, iou, f1)) in enumerate(rows):
+        baseline = None if name.startswith("#") else name
+        number = place if baseline else int(name[1:])
+        known = f1 if by == "object_f1" else None
+        curve = tuple(
+            replace(score(step, dice * share), iou=iou * share, object_f1=known and known * share)
+            for step, share in ((10, 0.5), (20, 1.0))
+        )
+        trained = record(number, baseline=baseline, name=baseline or "unet", depth=depth, finished=place)
+        made.append(replace(trained, params=params, curve=curve, slot="0"))
+    *trained, last = made
+    cut = replace(last.curve[1], step=10)
+    return (*trained, replace(last, state="pruned", curve=(cut,)))
+
+
+@pytest.fixture
+def contrary():
+    return contrary_records
+
+
 @pytest.fixture
 def report(records):
     truth = np.zeros((12, 10), np.uint8)

@@ -92,7 +92,7 @@ def test_several_classes(report, make):
 
 def test_figures_show_the_views(records):
     points = network_points(records, OBJECTIVES)
-    front = front_figure(points)
+    front = front_figure(points, "dice")
     drawn = [
         (x, y)
         for trace in front.data
@@ -100,21 +100,21 @@ def test_figures_show_the_views(records):
         for x, y in zip(trace.x, trace.y, strict=True)
         if x
     ]
-    assert sorted(drawn) == sorted((point.params, point.dice) for point in points)
+    assert sorted(drawn) == sorted((point.params, point.score) for point in points)
     assert front.layout.xaxis.type == "log"
     baselines = next(trace for trace in front.data if trace.name == "baseline")
     assert baselines.text == ("unet", "unet++")
     line = next(trace for trace in front.data if trace.name == "front")
     assert list(line.y) == [0.7, 0.85]
-    boxes = [trace for trace in depth_figure(depth_rows(points)).data if trace.type == "box"]
+    boxes = [trace for trace in depth_figure(depth_rows(points), "dice").data if trace.type == "box"]
     assert [set(trace.x) for trace in boxes] == [{1}, {2}, {3}, {4}]
-    assert list(hypervolume_figure(hypervolume_over_time(records)).data[0].x) == [1, 2, 3, 4, 5]
-    shown = [trace.name for trace in curves_figure(curves(records, OBJECTIVES)).data]
+    assert list(hypervolume_figure(hypervolume_over_time(records, "dice")).data[0].x) == [1, 2, 3, 4, 5]
+    shown = [trace.name for trace in curves_figure(curves(records, OBJECTIVES), "dice").data]
     assert shown == ["not on the front", "failed", "baseline", "on the front"]
 
 
 def test_pruned_curves_are_marked_where_they_end(pruned_study):
-    drawn = {trace.name: trace for trace in curves_figure(curves(pruned_study, OBJECTIVES)).data}
+    drawn = {trace.name: trace for trace in curves_figure(curves(pruned_study, OBJECTIVES), "dice").data}
     assert list(drawn) == ["pruned", "on the front", "where they were pruned"]
     assert drawn["pruned"].x == (10, None, 10, None), "one trace, its curves parted by gaps"
     assert drawn["on the front"].y == (0.4, 0.8, None, 0.35, 0.7, None)
@@ -164,8 +164,75 @@ def test_under_other_objectives_the_line_goes_over_the_front(make):
         ("dice", "params", "latency"),
     )
     assert all(point.on_front for point in points)
-    line = next(trace for trace in front_figure(points).data if trace.name == "front")
+    line = next(trace for trace in front_figure(points, "dice").data if trace.name == "front")
     assert line.y == (0.8, 0.9)
+
+
+WORDS = {"dice": "Dice", "iou": "IoU", "object_f1": "F1 of objects"}
+
+
+@pytest.mark.parametrize("by", WORDS)
+def test_figures_draw_and_name_the_score(contrary, by):
+    records, objectives, word = contrary(by), (by, "params"), WORDS[by]
+    points = network_points(records, objectives)
+    figures = {
+        f"Parameters versus {word}": front_figure(points, by),
+        f"{word} by depth": depth_figure(depth_rows(points), by),
+        "Learning curves": curves_figure(curves(records, objectives), by),
+    }
+    for title, figure in figures.items():
+        assert figure.layout.title.text == title
+        assert figure.layout.yaxis.title.text == f"{word} on the validation images"
+    front, depths, lines = figures.values()
+    line = next(trace for trace in front.data if trace.name == "front")
+    assert line.y == {"dice": (0.7, 0.8, 0.9), "iou": (0.65,), "object_f1": (0.75, 0.8)}[by]
+    baselines = next(trace for trace in front.data if trace.name == "baseline")
+    assert baselines.y == {"dice": (0.84, 0.80), "iou": (0.50, 0.40), "object_f1": (0.60, 0.70)}[by]
+    best = next(trace for trace in depths.data if trace.name == "best, with its parameters")
+    assert best.text[1] == {"dice": "0.900<br>100 k", "iou": "0.600<br>100 k", "object_f1": "0.800<br>10.0 k"}[by]
+    hover = {
+        "dice": "Dice 0.8000, IoU 0.4000<br>",
+        "iou": "IoU 0.4000, Dice 0.8000<br>",
+        "object_f1": "F1 of objects 0.7000, Dice 0.8000, IoU 0.4000<br>",
+    }
+    assert hover[by] in baselines.customdata[1]
+    assert all(f" {word} %{{y:.4f}}" in trace.hovertemplate.replace("<br>", " ") for trace in lines.data)
+
+
+@pytest.mark.parametrize(("by", "best"), [("dice", "#0"), ("iou", "#2"), ("object_f1", "#1")])
+def test_the_page_speaks_of_the_score_and_shows_dice_beside_it(report, contrary, by, best):
+    shown = replace(report.previews[0], predictions={f"#{i}": report.previews[0].truth for i in range(3)})
+    page = render_page(replace(report, records=contrary(by), objectives=(by, "params"), previews=(shown,)))
+    text = check(page)
+    heads = [re.findall("<th[^>]*>(.*?)</th>", head) for head in re.findall("<thead>.*?</thead>", text)]
+    front, depths, unscored = heads
+    assert (
+        front[2:5]
+        == {
+            "dice": ["Dice", "IoU", "parameters"],
+            "iou": ["IoU", "Dice", "parameters"],
+            "object_f1": ["F1 of objects", "Dice", "IoU"],
+        }[by]
+    )
+    beside = [] if by == "dice" else ["its Dice"]
+    assert depths[2:-1] == [f"best {WORDS[by]}", "median", "middle half", *beside, "its parameters", "its MACs"]
+    assert unscored[2:-2] == [f"{word} by then" for word in dict.fromkeys((WORDS[by], "Dice"))]
+    numbers = {"dice": "<td>0.3100</td>", "iou": "<td>0.2100</td><td>0.3100</td>"}
+    assert numbers.get(by, "<td>0.1100</td><td>0.3100</td>") + "<td>5.00 k</td>" in text
+    drawn = re.findall("<summary>(#[0-9]): (.*?), [0-9.]+ k parameters", text)
+    assert drawn[0] == (best, {"dice": "Dice 0.9000", "iou": "IoU 0.6500, Dice 0.7000"}.get(
+        by, "F1 of objects 0.8000, Dice 0.8000"))  # fmt: skip
+    assert re.findall("<figcaption>(#[0-9]): Dice 1.000", text)[0] == best
+    assert f"the {WORDS[by]} there is no final score" in text
+    assert ("Dice on the validation images" in page) == (by == "dice")
+
+
+def test_the_front_begins_at_its_smallest_network_though_it_finds_no_object(contrary):
+    *others, smallest, _ = contrary("object_f1")
+    blind = replace(smallest, curve=(replace(smallest.final, object_f1=0.0),))
+    points = network_points([*others, blind], ("object_f1", "params"))
+    line = next(trace for trace in front_figure(points, "object_f1").data if trace.name == "front")
+    assert (line.x, line.y) == ((1_000, 10_000), (0.0, 0.8))
 
 
 def test_tables(records):

@@ -7,7 +7,7 @@ from unetsearch.report.timeline import Bar, timeline
 
 
 def test_lanes_and_bars(pruned_study):
-    found = timeline(pruned_study)
+    found = timeline(pruned_study, "dice")
     assert found.slots == ("0", "1")
     assert [(bar.name, bar.slot, bar.outcome, bar.start, bar.seconds) for bar in found.bars] == [
         ("#0", "0", "complete", 0, 100),
@@ -27,9 +27,9 @@ def test_lanes_and_bars(pruned_study):
 
 def test_a_pause_of_all_slots_is_left_out_and_told(pruned_study):
     """200 s of training with a gap of 10 s; then a pause of an hour, and 200 s more with another gap of 10 s."""
-    assert timeline(pruned_study).pauses == (), "10 s are not more than a twentieth of 200 s"
+    assert timeline(pruned_study, "dice").pauses == (), "10 s are not more than a twentieth of 200 s"
     more = [replace(pruned_study[0], number=number, finished=finished) for number, finished in ((5, 4910), (6, 5020))]
-    found = timeline((*pruned_study, *more))
+    found = timeline((*pruned_study, *more), "dice")
     assert found.pauses == ((210, 3600),)
     assert [(bar.name, bar.start) for bar in found.bars[-3:]] == [("#3", 110), ("#5", 210), ("#6", 320)]
     figure = timeline_figure(found)
@@ -38,19 +38,27 @@ def test_a_pause_of_all_slots_is_left_out_and_told(pruned_study):
     assert figure.layout.xaxis.title.text == "minutes, without the times in which nothing was trained"
 
 
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [("dice", "Dice 0.3100"), ("iou", "IoU 0.2100, Dice 0.3100"), ("object_f1", "F1 of objects 0.1100, Dice 0.3100")],
+)
+def test_bars_tell_the_score_and_dice(contrary, by, words):
+    assert timeline(contrary(by), by).bars[-1].words == f"pruned at 10 of 20 steps, {words}, depth 2, 1 min 00 s"
+
+
 def test_slots_are_sorted_by_machine_and_number(make):
     slots = ["b/2", "b/10", "a/0", "b/1"]
     records = [replace(make(i), slot=slot) for i, slot in enumerate(slots)]
-    assert timeline(records).slots == ("a/0", "b/1", "b/2", "b/10")
+    assert timeline(records, "dice").slots == ("a/0", "b/1", "b/2", "b/10")
 
 
 def test_old_studies_know_no_slots(records):
-    found = timeline(records)
+    found = timeline(records, "dice")
     assert (found.slots, found.bars, found.pauses) == ((), (), ())
 
 
 def test_the_figure_has_one_trace_an_outcome_and_one_lane_a_slot(pruned_study):
-    figure = timeline_figure(timeline(pruned_study))
+    figure = timeline_figure(timeline(pruned_study, "dice"))
     assert [(trace.name, trace.y) for trace in figure.data] == [
         ("trained to the end", ("0", "0")),
         ("pruned", ("1", "1")),

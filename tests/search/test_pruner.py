@@ -185,3 +185,19 @@ def test_the_most_promising_one_is_the_one_that_adds_most_to_the_front():
 
 def test_a_training_that_is_through_is_kept():
     assert taught().keeps(trial(9, [0.01] * 12, params=10**9))
+
+
+@pytest.mark.parametrize("objectives", [("object_f1", "dice", "params"), ("params", "object_f1")])
+def test_the_first_score_of_the_objectives_judges(objectives):
+    """High Dice helps nobody whose F1 of objects foretells nothing, nor does low Dice harm."""
+    pruner = Pruner(replace(SPACE, objectives=objectives))
+
+    def seen(number, found, dices):
+        made = trial(number, dices)
+        curve = (replace(score, object_f1=f1) for score, f1 in zip(made.curve, found, strict=True))
+        return replace(made, curve=tuple(curve), params=10**9 if number == 9 else made.params)
+
+    pruner.learn(seen(number, np.linspace(0.1, 0.8, 12), [0.5] * 12) for number in range(3))
+    assert pruner.peers == 3
+    assert pruner.verdict(seen(9, [0.05] * 2, [0.3] * 2)) == "end"
+    assert pruner.verdict(seen(9, [0.2] * 2, [0.0] * 2)) == "pause"

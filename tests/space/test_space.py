@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unetsearch.space.document import load_space
+from unetsearch.space.settings import ranked_by
 from unetsearch.space.space import SearchSpace, random_pick
 from unetsearch.space.starters import find_space
 from unetsearch.space.values import Choice, Option, Range, fixed
@@ -108,3 +109,16 @@ def test_for_data_and_extremes():
     assert (family.max_depth, family.min_width) == (5, 8)
     architecture = family.for_data(3, 4).sample(0).architecture
     assert (architecture.in_channels, architecture.out_channels) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "score"),
+    [
+        (("dice", "params"), "dice"),
+        (("params", "iou", "dice"), "iou"),
+        (("object_f1", "params", "dice"), "object_f1"),
+        (("params", "macs"), "dice"),
+    ],
+)
+def test_networks_are_ranked_by_the_first_objective_that_is_maximised(objectives, score):
+    assert ranked_by(objectives) == score

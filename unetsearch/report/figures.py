@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 
 from unetsearch.report.timeline import Timeline
 from unetsearch.report.views import Curve, DepthRow, HypervolumePoint, NetworkPoint
-from unetsearch.report.words import amount, duration, mebibytes, milliseconds
+from unetsearch.report.words import SCORES, amount, duration, in_order, mebibytes, milliseconds, scores
+from unetsearch.space.settings import Objective
 
 COLOURS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#d4a800", "#e8601c", "#9e0142")
 """One a depth from 1: viridis, darkened where it would be too pale on white."""
@@ -50,15 +51,15 @@ def colour(depth: int) -> str:
     return COLOURS[(depth - 1) % len(COLOURS)]
 
 
-def front_figure(points: Sequence[NetworkPoint]) -> go.Figure:
-    """Parameters (log) against Dice: colour by depth, symbol by skips, baselines with their names."""
+def front_figure(points: Sequence[NetworkPoint], by: Objective) -> go.Figure:
+    """Parameters (log) against the score: colour by depth, symbol by skips, baselines with their names."""
     figure = go.Figure()
     searched = [point for point in points if not point.baseline]
     for depth, skip in sorted({(point.depth, point.skip) for point in searched}):
         here = [point for point in searched if (point.depth, point.skip) == (depth, skip)]
         figure.add_scatter(
             x=[point.params for point in here],
-            y=[point.dice for point in here],
+            y=[point.score for point in here],
             mode="markers",
             marker={
                 "color": colour(depth),
@@ -67,7 +68,7 @@ def front_figure(points: Sequence[NetworkPoint]) -> go.Figure:
                 "opacity": [1.0 if point.on_front else 0.55 for point in here],
                 "line": {"color": INK, "width": [1.5 if point.on_front else 0 for point in here]},
             },
-            text=[_hover(point) for point in here],
+            text=[_hover(point, by) for point in here],
             hovertemplate="%{text}<extra></extra>",
             showlegend=False,
         )
@@ -76,11 +77,11 @@ def front_figure(points: Sequence[NetworkPoint]) -> go.Figure:
     if baselines:
         figure.add_scatter(
             x=[point.params for point in baselines],
-            y=[point.dice for point in baselines],
+            y=[point.score for point in baselines],
             mode="markers+text",
             marker={"symbol": "star", "size": 15, "color": RED, "line": {"color": "white", "width": 1}},
             text=[point.name for point in baselines],
-            customdata=[_hover(point) for point in baselines],
+            customdata=[_hover(point, by) for point in baselines],
             hovertemplate="%{customdata}<extra></extra>",
             textposition=[BASELINE_PLACES[rank % len(BASELINE_PLACES)] for rank in range(len(baselines))],
             textfont={"color": RED},
@@ -89,19 +90,19 @@ def front_figure(points: Sequence[NetworkPoint]) -> go.Figure:
         )
     _legend_keys(figure, searched)
     figure.update_xaxes(type="log", title="parameters (logarithmic)", dtick="D1" if _narrow(points) else 1)
-    figure.update_yaxes(title="Dice on the validation images")
-    return _styled(figure, "Parameters versus Dice", height=520)
+    figure.update_yaxes(title=_axis(by))
+    return styled(figure, f"Parameters versus {SCORES[by]}", height=520)
 
 
-def depth_figure(rows: Sequence[DepthRow]) -> go.Figure:
-    """Dice of every network by depth: each a dot, the box its quartiles, the best one named with its size."""
+def depth_figure(rows: Sequence[DepthRow], by: Objective) -> go.Figure:
+    """The score of every network by depth: each a dot, the box its quartiles, the best one named with its size."""
     figure = go.Figure()
     for row in rows:
         figure.add_box(
-            y=row.dices,
-            x=[row.depth] * len(row.dices),
+            y=row.scores,
+            x=[row.depth] * len(row.scores),
             marker={"color": colour(row.depth), "size": 6},
-            boxpoints="all" if len(row.dices) < MANY else "outliers",
+            boxpoints="all" if len(row.scores) < MANY else "outliers",
             jitter=0.4,
             pointpos=0,
             line={"width": 1.2},
@@ -111,27 +112,26 @@ def depth_figure(rows: Sequence[DepthRow]) -> go.Figure:
         )
     figure.add_scatter(
         x=[row.depth for row in rows],
-        y=[row.best.dice for row in rows],
+        y=[row.best.score for row in rows],
         mode="lines+markers+text",
         line={"color": INK, "width": 1, "dash": "dot"},
         marker={"color": INK, "symbol": "line-ew-open", "size": 16},
-        text=[f"{row.best.dice:.3f}<br>{amount(row.best.params)}" for row in rows],
+        text=[f"{row.best.score:.3f}<br>{amount(row.best.params)}" for row in rows],
         textposition="top center",
-        hovertext=[_hover(row.best) for row in rows],
+        hovertext=[_hover(row.best, by) for row in rows],
         hoverinfo="text",
         name="best, with its parameters",
     )
     figure.update_xaxes(title="depth (down-samplings)", dtick=1)
-    dices = [dice for row in rows for dice in row.dices]
-    room = 0.12 * max(max(dices) - min(dices), 0.01) if dices else 0
-    figure.update_yaxes(
-        title="Dice on the validation images", range=[min(dices) - room, max(dices) + 2 * room] if dices else None
-    )
-    return _styled(figure, "Dice by depth")
+    reached = [score for row in rows for score in row.scores]
+    room = 0.12 * max(max(reached) - min(reached), 0.01) if reached else 0
+    span = [min(reached) - room, max(reached) + 2 * room] if reached else None
+    figure.update_yaxes(title=_axis(by), range=span)
+    return styled(figure, f"{SCORES[by]} by depth")
 
 
 def hypervolume_figure(points: Sequence[HypervolumePoint]) -> go.Figure:
-    """How much of the plane of size and Dice the front covers, as the training went on."""
+    """How much of the plane of size and score the front covers, as the training went on."""
     figure = go.Figure()
     figure.add_scatter(
         x=[point.seconds / 60 for point in points],
@@ -144,11 +144,11 @@ def hypervolume_figure(points: Sequence[HypervolumePoint]) -> go.Figure:
     )
     figure.update_xaxes(title="minutes of training, of all slots together", rangemode="tozero")
     figure.update_yaxes(title="hypervolume (1: the most there can be)")
-    return _styled(figure, "Hypervolume over time")
+    return styled(figure, "Hypervolume over time")
 
 
-def curves_figure(curves: Sequence[Curve]) -> go.Figure:
-    """Dice after each evaluation; the front in colour, baselines dashed, pruned ones with a cross where they ended.
+def curves_figure(curves: Sequence[Curve], by: Objective) -> go.Figure:
+    """The score after each evaluation; the front in colour, baselines dashed, pruned ones with a cross at their end.
 
     One trace a kind, whose curves are parted by gaps: a study of thousands stays light.
     """
@@ -158,29 +158,29 @@ def curves_figure(curves: Sequence[Curve]) -> go.Figure:
         if here:
             figure.add_scatter(
                 x=_with_gaps(curve.steps for curve in here),
-                y=_with_gaps(curve.dices for curve in here),
+                y=_with_gaps(curve.scores for curve in here),
                 text=_with_gaps([_curve_words(curve)] * len(curve.steps) for curve in here),
                 mode="lines",
                 line=line,
                 name=name,
                 legendgroup=kind,
-                hovertemplate="%{text}<br>step %{x}, Dice %{y:.4f}<extra></extra>",
+                hovertemplate=f"%{{text}}<br>step %{{x}}, {SCORES[by]} %{{y:.4f}}<extra></extra>",
             )
     pruned = [curve for curve in curves if curve.kind == "pruned"]
     if pruned:
         figure.add_scatter(
             x=[curve.steps[-1] for curve in pruned],
-            y=[curve.dices[-1] for curve in pruned],
+            y=[curve.scores[-1] for curve in pruned],
             text=[_curve_words(curve) for curve in pruned],
             mode="markers",
             marker={"symbol": "x-thin", "size": 7, "line": {"color": ORANGE, "width": 1.5}},
             name="where they were pruned",
             legendgroup="pruned",
-            hovertemplate="%{text}<br>Dice %{y:.4f} then<extra></extra>",
+            hovertemplate=f"%{{text}}<br>{SCORES[by]} %{{y:.4f}} then<extra></extra>",
         )
     figure.update_xaxes(title="optimizer steps", rangemode="tozero")
-    figure.update_yaxes(title="Dice on the validation images")
-    return _styled(figure, "Learning curves")
+    figure.update_yaxes(title=_axis(by))
+    return styled(figure, "Learning curves")
 
 
 def timeline_figure(line: Timeline) -> go.Figure:
@@ -221,8 +221,12 @@ def timeline_figure(line: Timeline) -> go.Figure:
         autorange="reversed",
         automargin=True,
     )
-    styled = _styled(figure, "What each slot trained", height=min(1000, 140 + 34 * len(line.slots)))
-    return styled.update_layout(barmode="overlay", showlegend=True)
+    figure = styled(figure, "What each slot trained", height=min(1000, 140 + 34 * len(line.slots)))
+    return figure.update_layout(barmode="overlay", showlegend=True)
+
+
+def _axis(by: Objective) -> str:
+    return f"{SCORES[by]} on the validation images"
 
 
 def _with_gaps(rows: Iterable[Sequence[T]]) -> list[T | None]:
@@ -235,13 +239,13 @@ def _curve_words(curve: Curve) -> str:
 
 
 def _front_line(figure: go.Figure, points: Sequence[NetworkPoint]) -> None:
-    front = sorted((point for point in points if point.on_front), key=lambda point: (point.params, -point.dice))
-    heights = [0.0, *accumulate((point.dice for point in front), max)]
+    front = sorted((point for point in points if point.on_front), key=lambda point: (point.params, -point.score))
+    heights = [-1.0, *accumulate((point.score for point in front), max)]
     # under other objectives than these two, some of the front lie below the line
-    corners = [point for point, height in zip(front, heights, strict=False) if point.dice > height]
+    corners = [point for point, height in zip(front, heights, strict=False) if point.score > height]
     figure.add_scatter(
         x=[point.params for point in corners],
-        y=[point.dice for point in corners],
+        y=[point.score for point in corners],
         mode="lines",
         line={"color": INK, "width": 1, "shape": "hv"},
         hoverinfo="skip",
@@ -265,17 +269,17 @@ def _narrow(points: Sequence[NetworkPoint]) -> bool:
     return bool(sizes) and max(sizes) < 100 * min(sizes)
 
 
-def _hover(point: NetworkPoint) -> str:
+def _hover(point: NetworkPoint, by: Objective) -> str:
     measured = "" if point.latency is None else f", {milliseconds(point.latency)}"
     measured += "" if point.memory is None else f", {mebibytes(point.memory)}"
-    objects = "" if point.object_f1 is None else f", F1 of objects {point.object_f1:.4f}"
     return (
-        f"<b>{point.name}</b>  {point.words}<br>Dice {point.dice:.4f}, IoU {point.iou:.4f}{objects}<br>"
+        f"<b>{point.name}</b>  {point.words}<br>{scores(point.final, in_order(by))}<br>"
         f"{amount(point.params)} parameters, {amount(point.macs)}MACs{measured}, trained in {duration(point.seconds)}"
     )
 
 
-def _styled(figure: go.Figure, title: str, height: int = 420) -> go.Figure:
+def styled(figure: go.Figure, title: str, height: int = 420) -> go.Figure:
+    """In the report's look, under a title."""
     return figure.update_layout(
         title={"text": title, "x": 0, "xref": "paper", "font": {"size": 17}},
         template="simple_white",

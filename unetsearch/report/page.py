@@ -3,16 +3,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
-import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.drawing.svg import draw_svg
+from unetsearch.report.confirmation_page import confirmed_parts
 from unetsearch.report.figures import curves_figure, depth_figure, front_figure, hypervolume_figure, timeline_figure
+from unetsearch.report.html import box, plot, table
 from unetsearch.report.images import agreement, class_colours, data_uri, shown_dice
 from unetsearch.report.notes import counted_notes
 from unetsearch.report.timeline import timeline
 from unetsearch.report.views import (
+    DepthRow,
     NetworkPoint,
     ReportData,
     curves,
@@ -22,9 +24,22 @@ from unetsearch.report.views import (
     saving,
     summary,
 )
-from unetsearch.report.words import amount, duration, mebibytes, milliseconds, remark, topology
+from unetsearch.report.words import (
+    SCORES,
+    amount,
+    duration,
+    in_order,
+    mebibytes,
+    milliseconds,
+    remark,
+    score_text,
+    scores,
+    topology,
+    with_dice,
+)
 from unetsearch.search.preview import Shown
 from unetsearch.search.records import TrialRecord, front_of
+from unetsearch.space.settings import Objective
 
 OPEN_DRAWINGS = 3
 """So many architectures are drawn in full view, the rest opens with a click."""
@@ -76,18 +91,17 @@ def _parts(report: ReportData, points: Sequence[NetworkPoint]) -> Iterator[str]:
         f'<p class="sub">{escape(report.data_name)} &middot; {duration(report.seconds)} of training &middot; '
         f"{escape(report.versions.get('device', ''))}</p>"
     )
-    yield (
-        '<div class="answer">'
-        + "".join(f"<p>{escape(line)}</p>" for line in summary(report.records, points))
-        + "</div>"
-    )
+    if report.confirmed is not None:
+        yield from confirmed_parts(report.confirmed, report.data_name)
+        yield "<h2>What the search saw</h2>"
+    yield box(summary(report.records, points, report.by))
     if points:
         yield from _results(report, points)
     yield from _search(report)
     if points:
         yield from _drawings(report)
         yield from _pictures(report)
-    yield from _unscored(report.records)
+    yield from _unscored(report.records, report.by)
     yield "<h2>Data and settings</h2>"
     yield "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in report.notes) + "</ul>"
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
@@ -98,53 +112,40 @@ def _parts(report: ReportData, points: Sequence[NetworkPoint]) -> Iterator[str]:
 def _results(report: ReportData, points: Sequence[NetworkPoint]) -> Iterator[str]:
     yield "<h2>The front</h2>"
     yield '<p class="note">Outlined: no other beats it in every objective. Point at one for its architecture.</p>'
-    yield _plot(front_figure(points))
-    yield _front_table([point for point in points if point.on_front or point.baseline])
+    yield plot(front_figure(points, report.by))
+    yield _front_table([point for point in points if point.on_front or point.baseline], report.by)
     yield "<h2>Depth</h2>"
-    yield _plot(depth_figure(depth_rows(points)))
-    yield _depth_table(points)
+    rows = depth_rows(points)
+    yield plot(depth_figure(rows, report.by))
+    yield _depth_table(rows, report.by)
 
 
 def _search(report: ReportData) -> Iterator[str]:
     """What the search did with its time; nothing where nothing was trained."""
-    volumes, lines = hypervolume_over_time(report.records), curves(report.records, report.objectives)
-    lanes = timeline(report.records)
+    volumes, lines = hypervolume_over_time(report.records, report.by), curves(report.records, report.objectives)
+    lanes = timeline(report.records, report.by)
     if not (volumes or lines or lanes.slots):
         return
     yield "<h2>The search</h2>"
     if volumes:
-        yield _plot(hypervolume_figure(volumes))
+        yield plot(hypervolume_figure(volumes))
     if lines:
-        yield _plot(curves_figure(lines))
+        yield plot(curves_figure(lines, report.by))
     if words := saving(report.records).words:
-        yield f'<p class="note">{escape(words)} A cross marks where: the Dice there is no final score.</p>'
+        mark = f"A cross marks where: the {SCORES[report.by]} there is no final score."
+        yield f'<p class="note">{escape(words)} {mark}</p>'
     if lanes.slots:
-        yield _plot(timeline_figure(lanes))
+        yield plot(timeline_figure(lanes))
 
 
-def _plot(figure: go.Figure) -> str:
-    return str(
-        figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
-    )
+def _front_table(points: Sequence[NetworkPoint], by: Objective) -> str:
+    def score(name: Objective) -> Callable[[NetworkPoint], str]:
+        return lambda point: score_text(point.final, name)
 
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
-    def cells(tag: str, texts: Sequence[str]) -> str:
-        return "".join(
-            f"<{tag}{' class=l' if index in left else ''}>{escape(text)}</{tag}>" for index, text in enumerate(texts)
-        )
-
-    lines = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{cells("th", head)}</tr></thead><tbody>{lines}</tbody></table></div>'
-
-
-def _front_table(points: Sequence[NetworkPoint]) -> str:
     columns: dict[str, Callable[[NetworkPoint], str]] = {
         "trial": lambda point: point.name,
         "": lambda point: "front" if point.on_front else "",
-        "Dice": lambda point: f"{point.dice:.4f}",
-        "IoU": lambda point: f"{point.iou:.4f}",
-        "object F1": lambda point: "" if point.object_f1 is None else f"{point.object_f1:.4f}",
+        **{SCORES[name]: score(name) for name in in_order(by)},
         "parameters": lambda point: amount(point.params),
         "MACs": lambda point: amount(point.macs),
         "latency": lambda point: "" if point.latency is None else milliseconds(point.latency),
@@ -152,48 +153,57 @@ def _front_table(points: Sequence[NetworkPoint]) -> str:
         "trained in": lambda point: duration(point.seconds),
         "network": lambda point: point.words,
     }
-    for name, field in {"object F1": "object_f1", "latency": "latency", "memory": "memory"}.items():
-        if all(getattr(point, field) is None for point in points):
+    for name in (SCORES["object_f1"], "latency", "memory"):
+        if not any(columns[name](point) for point in points):
             del columns[name]  # known where they are objectives
     rows = [[text(point) for text in columns.values()] for point in sorted(points, key=lambda point: point.params)]
-    return _table(list(columns), rows, left=(0, 1, len(columns) - 1))
+    return table(list(columns), rows, left=(0, 1, len(columns) - 1))
 
 
-def _depth_table(points: Sequence[NetworkPoint]) -> str:
-    rows = [
+def _depth_table(rows: Sequence[DepthRow], by: Objective) -> str:
+    beside = with_dice(by)[1:]
+    lines = [
         [
             str(row.depth),
-            str(len(row.dices)),
-            f"{row.best.dice:.4f}",
+            str(len(row.scores)),
+            f"{row.best.score:.4f}",
             f"{row.median:.4f}",
             f"{row.low:.4f} to {row.high:.4f}",
+            *(score_text(row.best.final, name) for name in beside),
             amount(row.best.params),
             amount(row.best.macs),
             f"{row.best.name}: {row.best.words}",
         ]
-        for row in depth_rows(points)
+        for row in rows
     ]
-    head = ["depth", "networks", "best Dice", "median", "middle half", "its parameters", "its MACs", "the best"]
-    return _table(head, rows, left=(7,))
+    costs = ("its parameters", "its MACs")
+    its = [f"its {SCORES[name]}" for name in beside]
+    head = ["depth", "networks", f"best {SCORES[by]}", "median", "middle half", *its, *costs, "the best"]
+    return table(head, lines, left=(len(head) - 1,))
 
 
 def _drawings(report: ReportData) -> Iterator[str]:
     yield "<h2>Architectures of the front</h2>"
-    records = sorted(front_of(report.records, report.objectives), key=lambda record: -record.final.dice)
+    by = report.by
+    records = _best_first(front_of(report.records, report.objectives), by)
     if len(records) > MOST_DRAWINGS:
-        yield f'<p class="note">The {MOST_DRAWINGS} of the highest Dice, of {len(records)}.</p>'
+        yield f'<p class="note">The {MOST_DRAWINGS} of the highest {SCORES[by]}, of {len(records)}.</p>'
     for index, record in enumerate(records[:MOST_DRAWINGS]):
         graph = build_graph(record.architecture)
         drawing = f'<div class="drawing">{draw_svg(graph, counted_notes(graph)[0])}</div>'
-        title = f"{record.name}: Dice {record.final.dice:.4f}, {amount(record.params)} parameters"
+        title = f"{record.name}: {scores(record.final, with_dice(by))}, {amount(record.params)} parameters"
         words = f"{title}, {topology(record.architecture)}"
         state = " open" if index < OPEN_DRAWINGS else ""
         yield f"<details{state}><summary>{escape(words)}</summary>{drawing}</details>"
 
 
+def _best_first(records: Sequence[TrialRecord], by: Objective) -> list[TrialRecord]:
+    return sorted(records, key=lambda record: -record.final.of(by))
+
+
 def _pictures(report: ReportData) -> Iterator[str]:
-    by_dice = sorted((record for record in report.records if record.distinct), key=lambda record: -record.final.dice)
-    names = [record.name for record in by_dice]
+    trained = [record for record in report.records if record.distinct]
+    names = [record.name for record in _best_first(trained, report.by)]
     shown = [shown for shown in report.previews if shown.predictions]
     if not shown:
         return
@@ -219,7 +229,7 @@ def _picture(address: str, caption: str) -> str:
     return f'<figure><img src="{address}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
 
 
-def _unscored(records: Sequence[TrialRecord]) -> Iterator[str]:
+def _unscored(records: Sequence[TrialRecord], by: Objective) -> Iterator[str]:
     lost = [record for record in records if record.state in ("failed", "infeasible", "pruned")]
     if not lost:
         return
@@ -228,12 +238,14 @@ def _unscored(records: Sequence[TrialRecord]) -> Iterator[str]:
         [
             record.name,
             remark(record),
-            f"{record.final.dice:.4f}" if record.curve else "",
+            *(score_text(record.final, name) if record.curve else "" for name in with_dice(by)),
             amount(record.params),
             topology(record.architecture),
         ]
         for record in lost[:MOST_ROWS]
     ]
-    table = _table(["trial", "what became of it", "Dice by then", "parameters", "network"], rows, left=(0, 1, 4))
+    then = [f"{SCORES[name]} by then" for name in with_dice(by)]
+    head = ["trial", "what became of it", *then, "parameters", "network"]
+    listed = table(head, rows, left=(0, 1, len(head) - 1))
     more = f" (here {MOST_ROWS}; trials.csv has all)" if len(lost) > MOST_ROWS else ""
-    yield f"<h2>Not trained to the end</h2><details><summary>{len(lost)} networks{more}</summary>{table}</details>"
+    yield f"<h2>Not trained to the end</h2><details><summary>{len(lost)} networks{more}</summary>{listed}</details>"

@@ -4,8 +4,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unetsearch.report.words import duration, remark
+from unetsearch.report.words import duration, remark, scores, with_dice
 from unetsearch.search.records import Stretch, TrialRecord
+from unetsearch.space.settings import Objective
 from unetsearch.statistics.intervals import covered
 
 PAUSE = 0.05
@@ -33,8 +34,11 @@ class Timeline:
     pauses: tuple[tuple[float, float], ...]
 
 
-def timeline(records: Sequence[TrialRecord]) -> Timeline:
-    """The trainings whose slot is known; one that paused has several bars. The axis begins with the first of them."""
+def timeline(records: Sequence[TrialRecord], by: Objective) -> Timeline:
+    """The trainings whose slot is known; one that paused has several bars. The axis begins with the first of them.
+
+    `by`: the score that ranks the networks.
+    """
     trained = sorted(
         ((stretch, record) for record in records for stretch in record.trained_at if stretch.slot),
         key=lambda pair: pair[0].start,
@@ -54,7 +58,7 @@ def timeline(records: Sequence[TrialRecord]) -> Timeline:
                 outcome=record.state,
                 start=stretch.start - first - left_out[bisect_right(ends, stretch.start)],
                 seconds=stretch.end - stretch.start,
-                words=_words(record),
+                words=_words(record, by),
             )
             for stretch, record in trained
         ),
@@ -81,7 +85,7 @@ def _machine_and_number(slot: str) -> tuple[str, int, str]:
     return machine, int(number) if number.isdigit() else 0, number
 
 
-def _words(record: TrialRecord) -> str:
-    dice = f"Dice {record.final.dice:.4f}" if record.curve else ""
+def _words(record: TrialRecord, by: Objective) -> str:
+    reached = scores(record.final, with_dice(by)) if record.curve else ""
     depth = f"depth {record.architecture.depth}"
-    return ", ".join(filter(None, (remark(record), dice, depth, duration(record.seconds))))
+    return ", ".join(filter(None, (remark(record), reached, depth, duration(record.seconds))))

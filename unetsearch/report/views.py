@@ -9,21 +9,24 @@ from statistics import median, quantiles
 
 import numpy as np
 
-from unetsearch.report.words import amount, remark, topology, training
+from unetsearch.report.confirmation import Confirmation
+from unetsearch.report.words import SCORES, amount, remark, topology, training
 from unetsearch.search.preview import Shown
 from unetsearch.search.records import TrialRecord, front_of
-from unetsearch.space.settings import Objective
+from unetsearch.space.settings import Objective, ranked_by
 from unetsearch.statistics.front import hypervolume_growth
+from unetsearch.training.score import Score
 
 CLOSE = 0.01
-"""Dice within which networks are called alike: about what a second seed moves a small network."""
+"""Score within which networks are called alike: about what a second seed moves a small network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
     """Everything a report is made of. `notes`: what was found in the data. `seconds`: of training, in all.
 
-    `settings_yaml`: the resolved study. `versions`: of software and machine, by name.
+    `settings_yaml`: the resolved study. `versions`: of software and machine, by name. `confirmed`: what was tested on
+    other images, None where nothing was.
     """
 
     name: str
@@ -36,17 +39,23 @@ class ReportData:
     previews: tuple[Shown, ...]
     seconds: float
     versions: Mapping[str, str]
+    confirmed: Confirmation | None = None
+
+    @property
+    def by(self) -> Objective:
+        """The score that ranks the networks."""
+        return ranked_by(self.objectives)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkPoint:
-    """A trained network as a point of the front's figure."""
+    """A trained network as a point of the front's figure. `score`: the one that ranks the networks; `final`: all."""
 
     name: str
     baseline: bool
     on_front: bool
-    dice: float
-    iou: float
+    score: float
+    final: Score
     params: int
     macs: int
     depth: int
@@ -56,15 +65,14 @@ class NetworkPoint:
     seconds: float
     latency: float | None = None
     memory: int | None = None
-    object_f1: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthRow:
-    """The trained networks of one depth; `best` is the one of the highest Dice, quartiles are of the Dice."""
+    """The trained networks of one depth; `best` is the one of the highest score, quartiles are of the scores."""
 
     depth: int
-    dices: tuple[float, ...]
+    scores: tuple[float, ...]
     best: NetworkPoint
     median: float
     low: float
@@ -73,12 +81,12 @@ class DepthRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """A learning curve: Dice after each of the steps. `remark`: what is not as with most trials, or nothing."""
+    """A learning curve: the score after each of the steps. `remark`: what is not as with most trials, or nothing."""
 
     name: str
     kind: str
     steps: tuple[int, ...]
-    dices: tuple[float, ...]
+    scores: tuple[float, ...]
     remark: str = ""
 
 
@@ -112,6 +120,7 @@ class Saving:
 
 def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> tuple[NetworkPoint, ...]:
     """Every trained network once, baselines first, and whether no other beats it in every objective."""
+    by = ranked_by(objectives)
     trained = [record for record in records if record.distinct]
     front = {record.name for record in front_of(records, objectives)}
     return tuple(
@@ -119,8 +128,8 @@ def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objectiv
             name=record.name,
             baseline=record.baseline is not None,
             on_front=record.name in front,
-            dice=record.final.dice,
-            iou=record.final.iou,
+            score=record.final.of(by),
+            final=record.final,
             params=record.params,
             macs=record.macs,
             depth=record.architecture.depth,
@@ -130,7 +139,6 @@ def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objectiv
             seconds=record.seconds,
             latency=record.latency,
             memory=record.memory,
-            object_f1=record.final.object_f1,
         )
         for record in trained
     )
@@ -141,15 +149,16 @@ def depth_rows(points: Sequence[NetworkPoint]) -> tuple[DepthRow, ...]:
     rows = []
     for depth in sorted({point.depth for point in points}):
         here = [point for point in points if point.depth == depth]
-        dices = tuple(point.dice for point in here)
-        low, _, high = quantiles(dices, n=4, method="inclusive") if len(dices) > 1 else (dices[0],) * 3
-        best = max(here, key=lambda point: (point.dice, -point.params))
-        rows.append(DepthRow(depth=depth, dices=dices, best=best, median=median(dices), low=low, high=high))
+        reached = tuple(point.score for point in here)
+        low, _, high = quantiles(reached, n=4, method="inclusive") if len(reached) > 1 else (reached[0],) * 3
+        best = max(here, key=lambda point: (point.score, -point.params))
+        rows.append(DepthRow(depth=depth, scores=reached, best=best, median=median(reached), low=low, high=high))
     return tuple(rows)
 
 
 def curves(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> tuple[Curve, ...]:
     """The learning curves of what was trained here; `kind` is baseline, front, other, pruned or failed."""
+    by = ranked_by(objectives)
     front = {record.name for record in front_of(records, objectives)}
 
     def kind(record: TrialRecord) -> str:
@@ -164,7 +173,7 @@ def curves(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> t
             name=record.name,
             kind=kind(record),
             steps=tuple(score.step for score in record.curve),
-            dices=tuple(score.dice for score in record.curve),
+            scores=tuple(score.of(by) for score in record.curve),
             remark=remark(record),
         )
         for record in records
@@ -172,10 +181,11 @@ def curves(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> t
     )
 
 
-def hypervolume_over_time(records: Sequence[TrialRecord]) -> tuple[HypervolumePoint, ...]:
-    """The hypervolume of (1 - Dice, log10 parameters) after each trained network, in the order of their finishing.
+def hypervolume_over_time(records: Sequence[TrialRecord], by: Objective) -> tuple[HypervolumePoint, ...]:
+    """The hypervolume of (1 - score, log10 parameters) after each trained network, in the order of their finishing.
 
-    Parameters are scaled to the range of those trained; the reference is (1, 1), so that 1 is the most there can be.
+    `by`: the score. Parameters are scaled to the range of those trained; the reference is (1, 1), so that 1 is the most
+    there can be.
     """
     stretches = sorted((end, end - start) for record in records for _, start, end in record.trained_at)
     ends = [end for end, _ in stretches]
@@ -183,22 +193,22 @@ def hypervolume_over_time(records: Sequence[TrialRecord]) -> tuple[HypervolumePo
     trained = sorted((record for record in records if record.distinct), key=lambda record: record.finished)
     return tuple(
         HypervolumePoint(trials=count, seconds=spent[bisect_right(ends, record.finished)], value=value)
-        for count, (record, value) in enumerate(zip(trained, _volumes(trained), strict=True), start=1)
+        for count, (record, value) in enumerate(zip(trained, _volumes(trained, by), strict=True), start=1)
     )
 
 
-def hypervolume(records: Sequence[TrialRecord]) -> float:
+def hypervolume(records: Sequence[TrialRecord], by: Objective) -> float:
     """The last value of `hypervolume_over_time`; 0 where nothing was trained."""
-    volumes = _volumes([record for record in records if record.distinct])
+    volumes = _volumes([record for record in records if record.distinct], by)
     return volumes[-1] if volumes else 0.0
 
 
-def _volumes(trained: Sequence[TrialRecord]) -> list[float]:
+def _volumes(trained: Sequence[TrialRecord], by: Objective) -> list[float]:
     if not trained:
         return []
     sizes = [log10(record.params) for record in trained]
     low, span = min(sizes), max(max(sizes) - min(sizes), 1e-9)
-    losses = [(1 - record.final.dice, (size - low) / span) for record, size in zip(trained, sizes, strict=True)]
+    losses = [(1 - record.final.of(by), (size - low) / span) for record, size in zip(trained, sizes, strict=True)]
     return hypervolume_growth(np.array(losses), (1.0, 1.0))
 
 
@@ -214,8 +224,8 @@ def saving(records: Sequence[TrialRecord]) -> Saving:
     )
 
 
-def summary(records: Sequence[TrialRecord], points: Sequence[NetworkPoint]) -> tuple[str, ...]:
-    """The answer in a few sentences, with what it is worth."""
+def summary(records: Sequence[TrialRecord], points: Sequence[NetworkPoint], by: Objective) -> tuple[str, ...]:
+    """The answer in a few sentences, with what it is worth. `by`: the score that ranks the networks."""
     searched = [record for record in records if record.baseline is None]
     words = {
         "complete": "trained",
@@ -229,33 +239,35 @@ def summary(records: Sequence[TrialRecord], points: Sequence[NetworkPoint]) -> t
     if not points:
         nothing = f"{counted if searched else 'Nothing was trained'}; there is no result yet."
         return tuple(filter(None, (nothing, saving(records).words)))
-    best = max(points, key=lambda point: (point.dice, -point.params))
-    close = [point for point in points if point.dice >= best.dice - CLOSE]
-    lean = min(close, key=lambda point: (point.params, -point.dice))
-    lines = [_of("The highest Dice", best)]
+    score = SCORES[by]
+    best = max(points, key=lambda point: (point.score, -point.params))
+    close = [point for point in points if point.score >= best.score - CLOSE]
+    lean = min(close, key=lambda point: (point.params, -point.score))
+    lines = [_of(f"The highest {score}", best)]
     if lean != best:
         share = lean.params / best.params
         lines.append(
             f"{_of(f'The smallest network within {CLOSE:g} of it', lean)} It has {share:.0%} of the best's parameters."
         )
-    strongest = max((p for p in points if p.baseline), key=lambda p: p.dice, default=None)
-    found = max((p for p in points if not p.baseline), key=lambda p: p.dice, default=None)
+    strongest = max((p for p in points if p.baseline), key=lambda p: p.score, default=None)
+    found = max((p for p in points if not p.baseline), key=lambda p: p.score, default=None)
     if strongest and found:
         lines.append(
-            f"Against the strongest baseline ({strongest.name}, Dice {strongest.dice:.4f}, {amount(strongest.params)} "
-            f"parameters) the best network that was searched for has {found.dice - strongest.dice:+.4f} Dice."
+            f"Against the strongest baseline ({strongest.name}, {score} {strongest.score:.4f}, "
+            f"{amount(strongest.params)} parameters) the best network that was searched for has "
+            f"{found.score - strongest.score:+.4f} {score}."
         )
     depths = sorted({point.depth for point in close})
     if len({point.depth for point in points}) > 1:
         which = f"depth {depths[0]}" if len(depths) == 1 else f"depths {', '.join(map(str, depths))}"
-        lines.append(f"Networks within {CLOSE:g} of the best Dice have {which}.")
+        lines.append(f"Networks within {CLOSE:g} of the best {score} have {which}.")
     lines.append(saving(records).words)
     lines.append(
         f"{counted if searched else 'Baselines only'}. These scores chose the networks on one validation split, "
-        "so the best of them is flattered, and differences of about a point of Dice can turn with the seed."
+        f"so the best of them is flattered, and differences of about a point of {score} can turn with the seed."
     )
     return tuple(filter(None, lines))
 
 
 def _of(what: str, point: NetworkPoint) -> str:
-    return f"{what}: {point.dice:.4f}, by {point.name} ({point.words}; {amount(point.params)} parameters)."
+    return f"{what}: {point.score:.4f}, by {point.name} ({point.words}; {amount(point.params)} parameters)."

@@ -1,12 +1,17 @@
 """Numbers and networks in the words of a person."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from unetsearch.search.records import TrialRecord
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.backbone import Backbone
+from unetsearch.space.settings import Objective
 from unetsearch.space.values import Scalar
+from unetsearch.training.score import Score
+
+SCORES: Mapping[Objective, str] = {"dice": "Dice", "iou": "IoU", "object_f1": "F1 of objects"}
+"""The scores of a network, as a person reads them."""
 
 _SELDOM = ("stem", "decoder", "norm", "activation", "down", "up", "padding", "dropout", "combine", "guidance")
 """Values that are told where they are not as usual."""
@@ -45,6 +50,26 @@ def mebibytes(number: float) -> str:
     """`0.8 MiB`, `412 MiB`."""
     size = number / 2**20
     return f"{size:.{1 if size < 9.95 else 0}f} MiB"
+
+
+def in_order(by: Objective) -> tuple[Objective, ...]:
+    """The scores, first the one that ranks the networks."""
+    return (by, *(name for name in SCORES if name != by))
+
+
+def with_dice(by: Objective) -> tuple[Objective, ...]:
+    """The score that ranks the networks, and Dice where it is another."""
+    return ("dice",) if by == "dice" else (by, "dice")
+
+
+def score_text(score: Score, name: Objective) -> str:
+    """`0.8123`, or nothing where that score is not known."""
+    return "" if getattr(score, name) is None else f"{score.of(name):.4f}"
+
+
+def scores(score: Score, names: Sequence[Objective]) -> str:
+    """`F1 of objects 0.6123, Dice 0.8912`: those of the named scores that are known."""
+    return ", ".join(f"{SCORES[name]} {text}" for name in names if (text := score_text(score, name)))
 
 
 def remark(record: TrialRecord) -> str:

@@ -24,7 +24,9 @@ from unetsearch.space.space import SearchSpace
 def what_is_confirmed(space: SearchSpace, studies: Studies) -> Confirmation | None:
     """What was confirmed of a study so far; None where nothing was."""
     confirmed = read_confirmed(studies)
-    return confirmed and confirmation(confirmed.plan, confirmed.runs, studies.records, space.objectives)
+    if confirmed is None:
+        return None
+    return confirmation(confirmed.plan, confirmed.runs, studies.records, space.objectives)
 
 
 def leave_report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, Any], studies: Studies) -> Path:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from unetsearch.search.records import TrialRecord
 from unetsearch.space.recipe import Recipe
-from unetsearch.space.settings import MAXIMISED, Objective
+from unetsearch.space.settings import MAXIMISED, ranked_by
 from unetsearch.space.space import SearchSpace
 from unetsearch.statistics.front import hypervolume_gains, non_dominated
 
@@ -87,8 +87,8 @@ class Pruner:
     """Judges trainings at the rungs by those that are finished. No baseline is paused or ended."""
 
     def __init__(self, space: SearchSpace, rule: Rule = Rule()) -> None:
-        scores = [objective for objective in space.objectives if objective in MAXIMISED]
-        self._score: Objective | None = scores[0] if scores and space.search.pruner == "pareto" else None
+        self._score = ranked_by(space.objectives)
+        self._judges = space.search.pruner == "pareto" and self._score in space.objectives
         self._costs = [objective for objective in space.objectives if objective not in MAXIMISED]
         self._rule = rule
         self._recipe = space.recipe
@@ -103,16 +103,16 @@ class Pruner:
 
     def learn(self, records: Iterable[TrialRecord]) -> None:
         """Takes in what was trained to its end, once each."""
-        for record in records if self._score else ():
+        for record in records if self._judges else ():
             if record.distinct and record.name not in self._finished:
-                scores = {score.step: float(getattr(score, str(self._score))) for score in record.curve}
+                scores = {score.step: score.of(self._score) for score in record.curve}
                 self._finished[record.name] = scores, scores[record.steps], self._costs_of(record)
                 self._arrays.clear()
 
     def verdict(self, record: TrialRecord) -> Verdict:
         """Whether a training goes on after its last evaluation. Who paused already is told to pause again."""
         step = record.steps
-        if self._score is None or step not in self._rungs or record.baseline is not None:
+        if not self._judges or step not in self._rungs or record.baseline is not None:
             return "on"
         if not self.keeps(record):
             return "end"
@@ -147,7 +147,7 @@ class Pruner:
         return self._arrays[step]
 
     def _now(self, records: Sequence[TrialRecord]) -> tuple[Array, Array]:
-        scores = np.array([float(getattr(record.final, str(self._score))) for record in records])
+        scores = np.array([record.final.of(self._score) for record in records])
         costs = np.array([self._costs_of(record) for record in records]).reshape(len(records), len(self._costs))
         return scores, costs
 

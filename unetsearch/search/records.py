@@ -97,13 +97,13 @@ class TrialRecord:
             return self.stretches
         return (Stretch(self.slot, self.finished - self.seconds, self.finished),)
 
-    def objective(self, name: str) -> float:
-        """The value of an objective, smaller is better but for dice and iou. An infeasible trial has Dice and IoU 0,
-        and where latency or memory were not measured 0 too: its constraint is all that a sampler looks at.
+    def objective(self, name: Objective) -> float:
+        """The value of an objective, smaller is better but for the scores. An infeasible trial has scores of 0, and
+        where latency or memory were not measured 0 too: its constraint is all that a sampler looks at.
         """
         if name in ("params", "macs", "latency", "memory"):
             return float(getattr(self, name) or 0)
-        return float(getattr(self.final, name)) if self.scored else 0.0
+        return self.final.of(name) if self.scored else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON in the study's storage."""

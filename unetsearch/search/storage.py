@@ -20,13 +20,14 @@ from unetsearch.search.folder import StudyFolder
 from unetsearch.search.liveness import AliveFiles, Heartbeats, Key, OneOwner, Pulse, Watch, key_of
 from unetsearch.search.patience import Patience
 from unetsearch.search.records import Stretch, TrialRecord, in_words
-from unetsearch.space.settings import MAXIMISED, Objective
+from unetsearch.space.settings import MAXIMISED, Objective, ranked_by
 
 RECORD = "record"
 """The user attribute of a trial that holds its TrialRecord."""
 
 NETWORK, CURVE = "network", "curve"
-"""User attributes of a trained one, for who looks with Optuna's own tools: the network in words, Dice by step."""
+"""User attributes of a trained one, for who looks with Optuna's own tools: the network in words, by step the score
+that ranks the networks."""
 
 GIVEN_UP = "given_up"
 """The user attribute of a trial that is not wanted: why."""
@@ -265,7 +266,8 @@ def finish(studies: Studies, outcome: Outcome) -> bool:
     attributes: dict[str, Any] = {}
     if record.trained:  # each write costs milliseconds, and a point over its limits little else
         attributes[NETWORK] = in_words(record.architecture)
-        attributes[CURVE] = {str(score.step): round(score.dice, 4) for score in record.curve}
+        by = ranked_by(studies.objectives)
+        attributes[CURVE] = {str(score.step): round(score.of(by), 4) for score in record.curve}
     attributes[RECORD] = record.to_dict()  # the last one: it says that all is written
     try:
         for name, value in outcome.excess.items():

@@ -1,6 +1,6 @@
 """The fixed sections of a study's YAML, as plain data: the data, the search, the limits, the baselines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,6 +23,12 @@ Reference = Literal[
 ]
 
 MAXIMISED: frozenset[Objective] = frozenset({"dice", "iou", "object_f1"})
+
+
+def ranked_by(objectives: Iterable[Objective]) -> Objective:
+    """The score that ranks the networks of a study: the first objective that is maximised; Dice where none is."""
+    return next((objective for objective in objectives if objective in MAXIMISED), "dice")
+
 
 MEASURED: frozenset[Objective] = frozenset({"latency", "memory"})
 """Objectives that are measured on the study's device, and not counted."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from unetsearch.space.settings import Objective
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
@@ -24,6 +26,10 @@ class Score:
     seconds: float
     object_f1: float | None = None
     by_image: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def of(self, name: Objective) -> float:
+        """One of the scores: dice, iou or object_f1. Raises TypeError where it is not known."""
+        return float(getattr(self, name))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain scalars and lists, for JSON."""

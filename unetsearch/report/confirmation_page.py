@@ -1,0 +1,67 @@
+"""What was confirmed, as the beginning of the page."""
+
+from collections.abc import Iterator
+
+from unetsearch.report.answer import answer
+from unetsearch.report.confirmation import Confirmation, Factor
+from unetsearch.report.confirmation_figures import confirmed_front_figure, matrix_figure, profile_figure
+from unetsearch.report.html import box, plot, table
+from unetsearch.report.words import SCORES, amount, topology
+from unetsearch.statistics.differences import Interval
+
+TITLES = {"depth": "The depth verdict", "skip": "The skips", "encoder": "The encoder"}
+
+
+def confirmed_parts(confirmed: Confirmation, data: str) -> Iterator[str]:
+    """The verdict in sentences, then the profile of each factor and the tested networks."""
+    yield box(answer(confirmed, data))
+    for factor in confirmed.factors:
+        yield f"<h2>{TITLES[factor.name]}</h2>"
+        yield plot(profile_figure(confirmed, factor))
+        yield _profile_table(confirmed, factor)
+        if factor.name == "depth":
+            yield plot(matrix_figure(confirmed, factor))
+    yield "<h2>The tested networks</h2>"
+    yield plot(confirmed_front_figure(confirmed))
+    yield _tested_table(confirmed)
+
+
+def _profile_table(confirmed: Confirmation, factor: Factor) -> str:
+    rows = [
+        [
+            str(each.label),
+            f"{each.mean:.4f}",
+            f"{each.loss:.4f}",
+            "-" if each.lower is None else f"{each.lower:.4f}",
+            "-" if each.upper is None else f"{each.upper:.4f}",
+            amount(each.record.params),
+            amount(each.record.macs),
+            f"{each.record.name}: {topology(each.record.architecture)}",
+        ]
+        for each in factor.standings
+    ]
+    word = SCORES[confirmed.score]
+    head = [factor.name, word, "loss", "at least", "at most", "parameters", "MACs", "its best network"]
+    return table(head, rows, left=(0, 7))
+
+
+def _tested_table(confirmed: Confirmation) -> str:
+    rows = [
+        [
+            each.record.name,
+            f"{each.mean.estimate:.4f}",
+            _ends(each.mean),
+            f"{each.record.final.of(confirmed.score):.4f}",
+            amount(each.record.params),
+            amount(each.record.macs),
+            topology(each.record.architecture),
+        ]
+        for each in sorted(confirmed.tested, key=lambda each: -each.mean.estimate)
+    ]
+    word = SCORES[confirmed.score]
+    head = ["trial", f"{word}, tested", "95 %", "in the search", "parameters", "MACs", "network"]
+    return table(head, rows, left=(0, 6))
+
+
+def _ends(interval: Interval) -> str:
+    return "-" if interval.low is None or interval.high is None else f"{interval.low:.4f} to {interval.high:.4f}"
