@@ -121,6 +121,12 @@ def confirm(
             show_default=False,
         ),
     ] = None,
+    budgets: Annotated[
+        str,
+        typer.Option(
+            metavar="1,4", help="The best of each depth with so many times the steps too: does the verdict stand?"
+        ),
+    ] = "1",
     time: Annotated[str | None, typer.Option(metavar="30m", help="How long to train in all: 90s, 30m, 2h.")] = None,
     data: Annotated[str | None, typer.Option(metavar="DIR", help="The study's data, where they were moved.")] = None,
     device: DeviceOption = "auto",
@@ -129,6 +135,7 @@ def confirm(
 ) -> None:
     """Trains the best networks again on other images; the report then leads with how deep is enough, or undecided."""
     from unetsearch.confirmation import confirm as confirmed
+    from unetsearch.confirmation import read_budgets
     from unetsearch.progress_confirm import ConfirmationDisplay
 
     display = ConfirmationDisplay(_console())
@@ -145,6 +152,7 @@ def confirm(
             seeds=seeds,
             margin=margin,
             nested=nested,
+            budgets=read_budgets(budgets),
             time=time,
             device=device,
             slots=slots,

@@ -1,7 +1,7 @@
 """The stages composed for `unetsearch confirm`: which depth is enough, on images that no search has seen."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +13,11 @@ from unetsearch.api import STORAGE
 from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.data.splits import folds as inner_folds
 from unetsearch.data.splits import outer_folds
-from unetsearch.errors import StudyError
+from unetsearch.errors import StudyError, UnetsearchError
 from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import Confirmation
 from unetsearch.report.write import leave_report, what_is_confirmed
-from unetsearch.search.confirm import Repetition, planned
+from unetsearch.search.confirm import Planned, Repetition, longer, planned, tunings
 from unetsearch.search.confirmed import Confirmed, Plan, open_confirmed
 from unetsearch.search.events import Event, Noted, SearchedAgain
 from unetsearch.search.finalists import candidates, finalists
@@ -27,11 +27,15 @@ from unetsearch.search.pool import Pool
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.session import search, setups
 from unetsearch.space.document import search_settings
-from unetsearch.space.space import SearchSpace
+from unetsearch.space.settings import ranked_by
 from unetsearch.training.device import find_device, slot_devices
 
 FEW_IMAGES, FEW_GROUPS = 100, 10
 """With fewer, one held-out test set tells too little, and every image is tested once instead."""
+
+
+MOST_STEPS = 1000
+"""Times the steps of the search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ def confirm(
     seeds: int = 3,
     margin: float = 0.01,
     nested: bool | None = None,
+    budgets: Sequence[float] = (1,),
     time: str | float | None = None,
     device: str = "auto",
     slots: int | None = None,
@@ -81,9 +86,11 @@ def confirm(
     Finalists: the front, the best of every depth, skip rule and encoder, and the baselines. Each is trained at full
     length without each of `folds` parts of the images and from each of `seeds` seeds, and scored on the test images.
     `nested`: the search is repeated without each part of all images, and what it chooses is scored on that part; left
-    out, where there are fewer than 100 images or 10 groups. `margin`: the loss in score that does not matter. `time`
-    (seconds, or `30m`): of these trainings in all. What is done is kept: the same call goes on. `data`, `device`,
-    `slots`, `storage` as in `run`. Raises UnetsearchError where the input is wrong.
+    out, where there are fewer than 100 images or 10 groups. `margin`: the loss in score that does not matter.
+    `budgets`: the best of each depth are trained and tested with so many times the steps too, each at the learning rate
+    that suits it; a verdict that turns with it is none. `time` (seconds, or `30m`): of these trainings in all. What is
+    done is kept: the same call goes on. `data`, `device`, `slots`, `storage` as in `run`. Raises UnetsearchError where
+    the input is wrong.
     """
     seconds = search_settings({"time": time}).get("time")
     devices = slot_devices(find_device(device), slots)
@@ -92,7 +99,7 @@ def confirm(
     with closing(reopen(folder, storage)) as opened:
         loaded = _same_data(folder, opened, data)
         wanted = _Wanted(folder, opened, loaded, devices, storage, happened or (lambda _: None))
-        plan = _plan(wanted, folds, seeds, margin, nested)
+        plan = replace(_plan(wanted, folds, seeds, margin, nested), budgets=tuple(map(float, budgets)))
     with owned(folder):
         if plan.nested:
             plan = replace(plan, finalists=_searched_again(wanted, _outer(wanted, plan)))
@@ -104,6 +111,17 @@ def confirm(
             finally:
                 page = leave_report(folder, opened.space, opened.facts, opened.studies)
             return Verdict(page, what_is_confirmed(opened.space, opened.studies), opened.facts["data"])
+
+
+def read_budgets(text: str) -> tuple[float, ...]:
+    """`1,4` as numbers. Raises UnetsearchError where they are none, or not above 0."""
+    try:
+        budgets = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        budgets = ()
+    if not budgets or not all(0 < budget <= MOST_STEPS for budget in budgets):
+        raise UnetsearchError(f"--budgets: expected numbers above 0 such as 1,4, got {text!r}")
+    return budgets
 
 
 def _same_data(folder: StudyFolder, opened: Opened, data: Any) -> SegmentationData:
@@ -182,14 +200,23 @@ def _baselines(wanted: _Wanted) -> list[TrialRecord]:
 
 def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float | None) -> None:
     """Trains and tests what is planned and not done yet."""
-    space: SearchSpace = wanted.opened.space
-    splits = _outer(wanted, plan)
+    space = wanted.opened.space
     with Pool(setups(space, wanted.data, wanted.devices), stall=space.search.stall) as pool:
-        repetition = Repetition(
-            planned(plan, splits), confirmed, pool, wanted.folder, seed=space.search.seed, seconds=seconds
-        )
-        try:
-            for event in repetition.run():
-                wanted.happened(event)
-        finally:
-            repetition.close()
+        for stage in _stages(wanted, plan, confirmed):
+            repetition = Repetition(stage, confirmed, pool, wanted.folder, seed=space.search.seed, seconds=seconds)
+            try:
+                for event in repetition.run():
+                    wanted.happened(event)
+            except BaseException:
+                repetition.close()
+                raise
+
+
+def _stages(wanted: _Wanted, plan: Plan, confirmed: Confirmed) -> Iterator[list[Planned]]:
+    """The trainings with the search's steps; then for each budget those that find a rate, and those that use it."""
+    splits, score = _outer(wanted, plan), ranked_by(wanted.opened.space.objectives)
+    yield planned(plan, splits)
+    for budget in plan.budgets:
+        if budget != 1:
+            yield tunings(plan, splits if plan.nested else [wanted.data.split], budget, score)
+            yield longer(plan, splits, budget, score, confirmed.runs)

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from unetsearch.report.words import SCORES, duration
+from unetsearch.search.confirm import in_words
 from unetsearch.search.events import Confirming, Ended, Event, Finished, Noted, Repeated, SearchedAgain
 
 
@@ -56,8 +57,8 @@ class ConfirmationDisplay:
         told = [f"{words} {means[name]:.4f}" for name, words in SCORES.items() if name in means]
         left = progress.seconds_left
         rest = f"{progress.done} of {progress.of}" + ("" if not left else f", about {duration(left)} left")
-        where = f"without fold {run.fold + 1}, seed {run.seed + 1}"
-        self._say(f"{event.name:>8}  {where}: {', '.join(told)} on {len(run.images)} test images   [{rest}]")
+        images = f"{len(run.images)} {'validation' if run.tuning else 'test'} images"
+        self._say(f"{event.name:>8}  {in_words(run)}: {', '.join(told)} on {images}   [{rest}]")
         self._move("trainings", progress.done, progress.of, left)
 
     def _move(self, what: str, done: int, of: int, left: float | None) -> None:

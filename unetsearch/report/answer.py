@@ -23,7 +23,7 @@ def answer(confirmed: Confirmation, data: str) -> tuple[str, ...]:
 def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
     for factor in confirmed.factors:
         first = f"{data}: " if factor.name == "depth" else ""
-        words = in_words(factor.verdict, *NOUNS[factor.name])
+        words = _flipped(confirmed, factor) or in_words(factor.verdict, *NOUNS[factor.name])
         yield first + (words if first else words[0].upper() + words[1:]) + "."
         if factor.name == "depth":
             yield from _network(confirmed, factor)
@@ -37,7 +37,25 @@ def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
             f"Over the strongest baseline ({confirmed.against.baseline}) the recommended network gains "
             f"{_signed(confirmed.against.gain)} {word}."
         )
+    for budget, longer in confirmed.longer:
+        if longer.verdict.decided == confirmed.factors[0].verdict.decided:
+            yield f"With {budget:g} times the steps it is the same: {in_words(longer.verdict, *NOUNS['depth'])}."
+    if confirmed.left_out:
+        yield f"Left out, since their trainings failed: {', '.join(confirmed.left_out)}."
     yield from _what(confirmed)
+
+
+def _flipped(confirmed: Confirmation, factor: Factor) -> str:
+    """Where longer trainings say otherwise: undecided, with both answers. Else nothing."""
+    others = [(budget, longer.verdict) for budget, longer in confirmed.longer] if factor.name == "depth" else []
+    if all(found.decided == factor.verdict.decided for _, found in others):
+        return ""
+    possible = sorted({*factor.verdict.possible, *(label for _, found in others for label in found.possible)}, key=int)
+    told = [f"with the search's steps, {in_words(factor.verdict, *NOUNS['depth'])}"]
+    told += [f"with {budget:g} times the steps, {in_words(found, *NOUNS['depth'])}" for budget, found in others]
+    *most, last = map(str, possible)
+    among = f"between depths {', '.join(most)} and {last}" if most else f"on depth {last}"
+    return f"undecided {among}, it hangs on the length of the training: {'; '.join(told)}"
 
 
 def _network(confirmed: Confirmation, factor: Factor) -> Iterator[str]:

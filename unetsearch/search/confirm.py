@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from time import time
 
 from unetsearch.data.dataset import Split
-from unetsearch.search.confirmed import Confirmed, Plan, Run
+from unetsearch.search.confirmed import Confirmed, Key, Plan, Run
 from unetsearch.search.events import Confirming, Event, Noted, Repeated
+from unetsearch.search.finalists import EACH_DEPTH, best_of_each
 from unetsearch.search.folder import StudyFolder
 from unetsearch.search.messages import Done, Failed, Job, Resumed, Stopped
 from unetsearch.search.pool import Pool
 from unetsearch.search.records import TrialRecord
 from unetsearch.space.recipe import Recipe
+from unetsearch.space.settings import Objective
 from unetsearch.statistics.intervals import covered
 from unetsearch.training.score import Score
 
@@ -20,6 +22,9 @@ WAIT = 0.5
 
 SAVE_WITHIN = 10.0
 """Seconds that running trainings get to write a checkpoint when it is ended."""
+
+RATES = (0.5, 1.0, 2.0)
+"""Times the learning rate of the search, of which a longer training takes the best."""
 
 MAX_TRIES = 2
 """So many failures of a training, and this process does not try it again."""
@@ -35,15 +40,16 @@ class Planned:
     seed: int
     budget: float = 1.0
     rate: float = 1.0
+    tuning: bool = False
     parts: int = 1
     tries: int = 0
     started: float = 0.0
     score: Score | None = None
 
     @property
-    def key(self) -> tuple[str, int, int, float, float]:
+    def key(self) -> Key:
         """As that of its Run."""
-        return self.record.hash, self.fold, self.seed, self.budget, self.rate
+        return self.record.hash, self.fold, self.seed, self.budget, self.rate, self.tuning
 
     @property
     def recipe(self) -> Recipe:
@@ -79,6 +85,7 @@ class Planned:
             seed=self.seed,
             budget=self.budget,
             rate=self.rate,
+            tuning=self.tuning,
             images=self.split.validation,
             scores=dict(self.score.by_image),
             started=self.started,
@@ -86,19 +93,67 @@ class Planned:
         )
 
 
-def planned(plan: Plan, splits: Sequence[Split], budget: float = 1.0) -> list[Planned]:
-    """Every training of a plan, seed by seed and fold by fold, so that what is done at any time compares all finalists.
+def planned(plan: Plan, splits: Sequence[Split]) -> list[Planned]:
+    """Every training of a plan with the search's own steps, in an order in which what is done compares all finalists.
 
     `splits`: one a fold. Nested: trained on all but its test images; else on all but test and validation images.
     Tested on the test images.
     """
     wanted = [
-        Planned(record, tested(split, everything=plan.nested), fold, seed, budget)
+        Planned(record, tested(split, everything=plan.nested), fold, seed)
         for seed in range(plan.seeds)
         for fold, split in enumerate(splits)
         for record in plan.of_fold(fold)
     ]
+    return _once(wanted)
+
+
+def tunings(plan: Plan, splits: Sequence[Split], budget: float, score: Objective) -> list[Planned]:
+    """Trainings of the best of each depth, longer and at several rates, each scored on validation images.
+
+    `splits`: those of the searches that chose them: one a fold where it is nested, else one.
+    """
+    wanted = [
+        Planned(record, replace(split, test=(), by="tuning"), fold, 0, budget, rate, tuning=True)
+        for fold, split in enumerate(splits)
+        for record in best_of_each(plan.points_of(fold), "depth", score, EACH_DEPTH)
+        for rate in RATES
+    ]
+    return _once(wanted)
+
+
+def longer(plan: Plan, splits: Sequence[Split], budget: float, score: Objective, runs: Sequence[Run]) -> list[Planned]:
+    """The trainings of the best of each depth with so many times the steps, each at the rate that was tuned for it."""
+    wanted = [
+        Planned(record, tested(split, everything=plan.nested), fold, seed, budget, rate)
+        for seed in range(plan.seeds)
+        for fold, split in enumerate(splits)
+        for record in best_of_each(plan.points_of(fold), "depth", score, EACH_DEPTH)
+        if (rate := tuned_rate(runs, record, fold if plan.nested else 0, budget, score))
+    ]
+    return _once(wanted)
+
+
+def tuned_rate(runs: Sequence[Run], record: TrialRecord, fold: int, budget: float, score: Objective) -> float | None:
+    """The rate of the best tuning of a network; None before it is tuned."""
+    found = {
+        run.rate: sum(run.scores[score])
+        for run in runs
+        if run.tuning and (run.hash, run.fold, run.budget) == (record.hash, fold, budget)
+    }
+    return max(found, key=lambda rate: found[rate]) if found else None
+
+
+def _once(wanted: Sequence[Planned]) -> list[Planned]:
     return list({each.key: each for each in wanted}.values())  # a baseline may be a candidate too
+
+
+def in_words(each: Planned | Run) -> str:
+    """`without fold 2, seed 1, 4 times the steps`."""
+    words = f"without fold {each.fold + 1}, seed {each.seed + 1}"
+    if each.budget != 1:
+        words += f", {each.budget:g} times the steps, {each.rate:g} times the rate"
+    return words + (" (tuning)" if each.tuning else "")
 
 
 def tested(split: Split, *, everything: bool) -> Split:
@@ -198,5 +253,5 @@ class Repetition:
             each.parts = 2
         if again:
             self._waiting.insert(0, each)
-        where = f"{each.record.name} without fold {each.fold + 1}, seed {each.seed + 1}"
+        where = f"{each.record.name} {in_words(each)}"
         return Noted(f"{where}: {failed.reason}; {'once more' if again else 'left out'}")

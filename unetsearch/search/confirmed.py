@@ -16,13 +16,16 @@ RUN, PLAN = "run", "plan"
 """User attributes: of a trial, its Run; of the study, its Plan."""
 
 
+Key = tuple[str, int, int, float, float, bool]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One training of a finalist, named by its `hash`: without the images of a fold, from a seed.
 
-    `budget`: so many times the steps of the search. `rate`: so many times its learning rate. `images`: the indices of
-    the test images; `scores`: of each of them, by `dice`, `iou` and `object_f1`. `started`, `finished`: seconds since
-    the epoch.
+    `budget`: so many times the steps of the search. `rate`: so many times its learning rate. `tuning`: scored on
+    validation images, to find the best rate, and never on the test images. `images`: the indices of the scored images;
+    `scores`: of each of them, by `dice`, `iou` and `object_f1`. `started`, `finished`: seconds since the epoch.
     """
 
     hash: str
@@ -30,15 +33,16 @@ class Run:
     seed: int
     budget: float = 1.0
     rate: float = 1.0
+    tuning: bool = False
     images: tuple[int, ...]
     scores: Mapping[str, tuple[float, ...]]
     started: float
     finished: float
 
     @property
-    def key(self) -> tuple[str, int, int, float, float]:
+    def key(self) -> Key:
         """What tells it from others."""
-        return self.hash, self.fold, self.seed, self.budget, self.rate
+        return self.hash, self.fold, self.seed, self.budget, self.rate, self.tuning
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Run":
@@ -89,6 +93,10 @@ class Plan:
     def of_fold(self, fold: int) -> tuple[TrialRecord, ...]:
         """The finalists that are trained without a fold."""
         return self.finalists[fold if self.nested else 0]
+
+    def points_of(self, fold: int) -> list[TrialRecord]:
+        """Those of them that are points of the space."""
+        return [each for each in self.of_fold(fold) if each.baseline is None or each.baseline in self.points]
 
 
 @dataclass(slots=True)
