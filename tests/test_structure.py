@@ -28,7 +28,8 @@ for later in ("network", "training", "search", "report", "api"):
     EARLIER[later] |= {"files"}
 EARLIER |= {"confirmation": {*EARLIER["api"], "api"}, "progress_confirm": EARLIER["api"]}
 EARLIER |= {"augmented": EARLIER["api"], "progress": {*EARLIER["api"], "api"}}
-EARLIER |= {"describe": {*EARLIER["api"], "api", "augmented"}}
+EARLIER |= {"one_shot": EARLIER["api"]}
+EARLIER |= {"describe": {*EARLIER["api"], "api", "augmented", "one_shot"}}
 EARLIER |= {
     "cli": {*EARLIER["describe"], "describe", "progress", "confirmation", "progress_confirm"},
     "__main__": {"cli"},

@@ -44,6 +44,7 @@ StorageOption = Annotated[
         "UNETSEARCH_STORAGE may hold it instead.",
     ),
 ]
+DataOption = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of images and masks, or cells.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 SlotsOption = Annotated[int | None, typer.Option(min=1, help="Trainings side by side. [one a GPU; on a processor one]")]
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="A study's folder.")]
@@ -67,7 +68,7 @@ def common(
 @app.command()
 def run(
     space: SpaceArgument,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of images and masks, or cells.")] = None,
+    data: DataOption = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The study's folder. [studies/NAME-DATA]")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="How many networks to train in all.")] = None,
     time: Annotated[str | None, typer.Option(metavar="30m", help="How long to train in all: 90s, 30m, 2h.")] = None,
@@ -162,6 +163,19 @@ def confirm(
     for line in found.lines:
         typer.echo(line)
     typer.echo(f"report: {found.report}")
+
+
+@app.command()
+def depth(
+    space: SpaceArgument,
+    data: DataOption = None,
+    device: DeviceOption = "auto",
+    overrides: SetOption = None,
+) -> None:
+    """Estimates the Dice of every depth by one training of a nested network (U-Net++); changes nothing on disk."""
+    from unetsearch import api, describe
+
+    describe.print_depths(_console(), api.load_space(space, overrides or ()), data=data, device=device)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What a space and an architecture are, printed for a person: the commands `space` and `show`."""
+"""What a space and an architecture are, printed for a person: the commands `space`, `show` and `depth`."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -11,7 +11,7 @@ from rich.text import Text
 from unetsearch import api
 from unetsearch.augmented import STRENGTHS, augmentation_picture
 from unetsearch.data.load import load_data
-from unetsearch.errors import UnetsearchError
+from unetsearch.errors import UnetsearchError, WorkFailedError
 from unetsearch.files import write_atomically
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.drawing.notes import Notes, Size, by_size, sees
@@ -23,6 +23,7 @@ from unetsearch.graph.references import REFERENCES, about, baseline_architecture
 from unetsearch.graph.sizes import LARGEST
 from unetsearch.network.cost import Cost
 from unetsearch.network.files import read_architecture
+from unetsearch.one_shot import depth_profile
 from unetsearch.report.images import as_png
 from unetsearch.report.notes import counted_notes
 from unetsearch.report.words import amount, duration, topology
@@ -31,9 +32,16 @@ from unetsearch.space.architecture import Architecture
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
 from unetsearch.space.space import SearchSpace
+from unetsearch.training.score import Score
+from unetsearch.training.train import DivergedError
 
 COUNTED = 2000
 """A space of at most so many points is counted whole; of a larger one, half as many points drawn at random."""
+
+ESTIMATE = (
+    "An estimate: all depths were trained at once and share an encoder. `unetsearch run depth` trains each by itself, "
+    "and `unetsearch confirm` says which is enough."
+)
 
 TEXT_STYLES = {
     r"\.{2,}": "bright_black",
@@ -198,6 +206,30 @@ def _write(path: Path, text: str) -> None:
 def _listed(names: Sequence[str], most: int = 12) -> str:
     shown = ", ".join(islice(names, most))
     return shown + (f" and {len(names) - most} more" if len(names) > most else "") if names else "none"
+
+
+def print_depths(console: Console, space: SearchSpace, *, data: str | None, device: str) -> None:
+    """Trains one nested network, and prints what each depth within it scores. Raises as `depth_profile` does."""
+
+    def scored(score: Score) -> None:
+        console.print(f"step {score.step}: Dice {score.dice:.4f}", highlight=False)
+
+    width, crop = space.min_width, space.recipe.crop
+    console.print(
+        f"one U-Net++ of width {width} and depth {space.max_depth}, {space.recipe.steps} steps, crops of {crop} px",
+        highlight=False,
+    )
+    try:
+        profile = depth_profile(space, data=data, device=device, scored=scored)
+    except DivergedError as error:
+        raise WorkFailedError(f"the training failed: {error}") from None
+    table = Table("depth", "Dice", "parameters", "MACs")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for nested in profile:
+        table.add_row(str(nested.depth), f"{nested.dice:.4f}", amount(nested.params), f"{amount(nested.macs)}")
+    console.print(table)
+    console.print(ESTIMATE, highlight=False)
 
 
 def print_augmentation(console: Console, data: str, out: Path) -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -28,11 +29,18 @@ from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.data.layouts import EXPECTED, find_layout
 from unetsearch.data.masks import Mask, as_mask
 from unetsearch.data.reading import ReadingError
+from unetsearch.data.rings import make_rings
 from unetsearch.data.samples import THREADS, Sample, from_item, read_pairs
 from unetsearch.data.store import kept, key_of
 from unetsearch.space.settings import EMBEDDED, DataSettings
 
 T = TypeVar("T", bound=np.generic)
+
+EMPTY = 1 / 3
+"""The share of the images of `cells-empty` without a cell."""
+
+MAKERS = {"cells": make_cells, "cells-empty": partial(make_cells, empty=EMPTY), "rings": make_rings}
+"""What draws each of EMBEDDED."""
 
 
 class SizedDataset(Protocol):
@@ -65,10 +73,10 @@ def load_data(settings: DataSettings) -> SegmentationData:
     A `~` at its start is the home folder. Raises DataError with every problem that was found.
     """
     if settings.path in EMBEDDED:
-        images, masks, objects = make_cells(empty=EMBEDDED[settings.path])
+        images, masks, objects = MAKERS[settings.path]()
         data = from_dataset(list(zip(images, masks, strict=True)), settings.path, settings)
         numbered = tuple(each.astype(np.int32) for each in objects)
-        notes = (f"the embedded synthetic cells: {data.notes[0]}", *data.notes[1:])
+        notes = (f"the embedded synthetic {settings.path}: {data.notes[0]}", *data.notes[1:])
         return replace(data, objects=numbered, notes=notes)
     title = f"data folder {settings.path}"
     if not settings.path.strip():

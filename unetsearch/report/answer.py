@@ -27,7 +27,7 @@ def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
         yield first + (words if first else words[0].upper() + words[1:]) + "."
         if factor.name == "depth":
             yield from _network(confirmed, factor)
-        if factor.needed and (more := _more(factor)):
+        if factor.needed and (more := _more(confirmed, factor)):
             yield more
     if not any(factor.name == "depth" for factor in confirmed.factors):
         yield f"{data}: networks of one depth only were searched; about depth nothing is said."
@@ -75,12 +75,13 @@ def _network(confirmed: Confirmation, factor: Factor) -> Iterator[str]:
     yield line
 
 
-def _more(factor: Factor) -> str:
+def _more(confirmed: Confirmation, factor: Factor) -> str:
     """What would probably settle it."""
     assert factor.needed is not None
     ways = []
     if factor.needed.groups:
-        ways.append(f"{factor.needed.groups} groups of test images")
+        of_groups = "" if confirmed.groups == confirmed.images else "groups of "
+        ways.append(f"{factor.needed.groups} {of_groups}test images")
     if factor.needed.units:
         ways.append(f"{factor.needed.units} folds")
     if not ways:

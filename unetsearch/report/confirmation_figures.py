@@ -31,6 +31,7 @@ def profile_figure(confirmed: Confirmation, factor: Factor) -> go.Figure:
         },
         text=[f"{amount(standing.record.params)}" for standing in factor.standings],
         textposition="middle right",
+        cliponaxis=False,
         hovertext=[
             f"<b>{each.record.name}</b> {topology(each.record.architecture)}<br>{word} {each.mean:.4f}, "
             f"{amount(each.record.params)} parameters, {amount(each.record.macs)}MACs"
@@ -40,7 +41,12 @@ def profile_figure(confirmed: Confirmation, factor: Factor) -> go.Figure:
         showlegend=False,
     )
     margin = factor.verdict.margin
-    figure.add_hline(margin, line={"color": RED, "width": 1, "dash": "dash"}, annotation_text=f"margin {margin:g}")
+    figure.add_hline(
+        margin,
+        line={"color": RED, "width": 1, "dash": "dash"},
+        annotation_text=f"margin {margin:g}",
+        annotation_position="top left",
+    )
     figure.update_xaxes(title="depth (down-samplings)" if factor.name == "depth" else factor.name, type="category")
     figure.update_yaxes(title=f"loss in {word} against the best", autorange="reversed", zeroline=True)
     title = f"What each {'depth' if factor.name == 'depth' else factor.name} loses, at most and at least (95 %)"

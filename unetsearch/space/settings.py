@@ -54,8 +54,8 @@ class SplitSettings:
     seed: int = 0
 
 
-EMBEDDED: Mapping[str, float] = {"cells": 0.0, "cells-empty": 1 / 3}
-"""The synthetic sets that need no folder, and the share of images without a cell (a folder `cells` is `./cells`)."""
+EMBEDDED = ("cells", "cells-empty", "rings")
+"""The synthetic sets that need no folder (a folder `cells` is `./cells`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
