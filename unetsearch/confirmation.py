@@ -156,7 +156,8 @@ def _plan(wanted: _Wanted, folds: int, seeds: int, margin: float, nested: bool |
         seeds=seeds,
         margin=margin,
         groups=groups,
-        points=tuple(record.baseline for record in candidates(records) if record.baseline),
+        # nested, a baseline's score is that of a search which saw every image: it chooses nothing
+        points=() if nested else tuple(record.baseline for record in candidates(records) if record.baseline),
         finalists=(chosen,),
     )
 
