@@ -50,6 +50,7 @@ def leave_report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, An
         seconds=progress_of(space, records).seconds,
         versions=facts["versions"],
         confirmed=what_is_confirmed(space, studies),
+        size=space.size,
     )
     try:
         return write_report(folder.path, data)
