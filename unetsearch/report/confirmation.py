@@ -8,7 +8,7 @@ import numpy as np
 from unetsearch.search.confirmed import Plan, Run
 from unetsearch.search.finalists import EACH_DEPTH, FACTORS, Label, best_of_each, candidates, ranked
 from unetsearch.search.records import TrialRecord
-from unetsearch.space.settings import Objective, ranked_by
+from unetsearch.space.settings import Objective
 from unetsearch.statistics.differences import Interval, compare
 from unetsearch.statistics.gain import gain
 from unetsearch.statistics.outcomes import Cells, cells_of
@@ -95,12 +95,11 @@ class Confirmation:
     seconds: float
 
 
-def confirmation(
-    plan: Plan, runs: Sequence[Run], records: Sequence[TrialRecord], objectives: Sequence[Objective]
-) -> Confirmation | None:
+def confirmation(plan: Plan, runs: Sequence[Run], records: Sequence[TrialRecord]) -> Confirmation | None:
     """What the runs say so far; None while no run was tested for every finalist."""
-    score = ranked_by(objectives)
+    runs = [run for run in runs if run.design == plan.design]
     found = [run for run in runs if run.budget == 1 and not run.tuning]
+    score = plan.score
     table = _Table.of(plan, plan.of_fold, found, score)
     if table is None:
         return None

@@ -11,24 +11,27 @@ from optuna.trial import TrialState, create_trial
 
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.storage import Studies
+from unetsearch.space.settings import Objective
 
 RUN, PLAN = "run", "plan"
 """User attributes: of a trial, its Run; of the study, its Plan."""
 
 
-Key = tuple[str, int, int, float, float, bool]
+Key = tuple[str, str, int, int, float, float, bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One training of a finalist, named by its `hash`: without the images of a fold, from a seed.
 
+    `design`: that of its plan; other folds are other images.
     `budget`: so many times the steps of the search. `rate`: so many times its learning rate. `tuning`: scored on
     validation images, to find the best rate, and never on the test images. `images`: the indices of the scored images;
     `scores`: of each of them, by `dice`, `iou` and `object_f1`. `started`, `finished`: seconds since the epoch.
     """
 
     hash: str
+    design: str
     fold: int
     seed: int
     budget: float = 1.0
@@ -42,7 +45,7 @@ class Run:
     @property
     def key(self) -> Key:
         """What tells it from others."""
-        return self.hash, self.fold, self.seed, self.budget, self.rate, self.tuning
+        return self.hash, self.design, self.fold, self.seed, self.budget, self.rate, self.tuning
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Run":
@@ -57,7 +60,7 @@ class Plan:
 
     `nested`: every image is tested once, by what a search chose that never saw it; else all on one held-out test set.
     `folds`, `seeds`: numbers of each. `budgets`: how many times the steps. `groups`: the name of each image's group;
-    one for all, where they are one stack. `margin`: the loss in score that does not matter. `finalists`: of each outer
+    one for all, where they are one stack. `margin`: the loss in `score` that does not matter. `finalists`: of each outer
     fold, where it is nested, else of the one search. `points`: the baselines that are points of the space too.
     """
 
@@ -66,6 +69,7 @@ class Plan:
     seeds: int
     budgets: tuple[float, ...] = (1.0,)
     margin: float
+    score: Objective = "dice"
     groups: tuple[str, ...]
     points: tuple[str, ...] = ()
     finalists: tuple[tuple[TrialRecord, ...], ...] = ()
@@ -78,6 +82,7 @@ class Plan:
             "seeds": self.seeds,
             "budgets": list(self.budgets),
             "margin": self.margin,
+            "score": self.score,
             "groups": list(self.groups),
             "points": list(self.points),
             "finalists": [[record.to_dict() for record in of_fold] for of_fold in self.finalists],
@@ -89,6 +94,11 @@ class Plan:
         finalists = tuple(tuple(map(TrialRecord.from_dict, of_fold)) for of_fold in document["finalists"])
         lists = {name: tuple(document[name]) for name in ("budgets", "groups", "points")}
         return cls(**{**document, **lists, "finalists": finalists})
+
+    @property
+    def design(self) -> str:
+        """Which images the folds are: `nested 5`, `crossed 3`."""
+        return f"{'nested' if self.nested else 'crossed'} {self.folds}"
 
     def of_fold(self, fold: int) -> tuple[TrialRecord, ...]:
         """The finalists that are trained without a fold."""
