@@ -124,61 +124,6 @@ def test_no_such_space(here, call, arguments):
     )
 
 
-def test_an_output_folder_that_cannot_be_written(here, call):
-    Path("file").write_text("")
-    assert call("run", "tiny.yaml", "--data", "data", "--out", "file/study") == (
-        2,
-        "",
-        f"unetsearch: {Path('file') / 'study'}: cannot write here (Not a directory); give another folder with --out\n",
-    )
-
-
-def test_a_folder_of_another_study(here, call):
-    assert call("run", "tiny.yaml", "--data", "data", "--out", "study")[0] == 0
-    before = {path: path.stat().st_mtime_ns for path in Path("study").rglob("*")}
-    advice = "give another folder with --out, or the same settings to continue it"
-    assert call("run", "tiny.yaml", "--data", "data", "--out", "study", "--set", "architecture.width=8") == (
-        2,
-        "",
-        f"unetsearch: study: holds a study of another space; {advice}\n  architecture.width: 4 there, 8 here\n",
-    )
-    Image.fromarray(np.zeros((24, 20), np.uint8)).save("data/masks/0.png")
-    assert call("run", "tiny.yaml", "--data", "data", "--out", "study") == (
-        2,
-        "",
-        f"unetsearch: study: holds a study of other data (images, masks or split changed); {advice}\n",
-    )
-    assert {path: path.stat().st_mtime_ns for path in Path("study").rglob("*")} == before
-
-
-def test_a_study_without_its_trials(here, call):
-    """As it lies in a repository: the tables, but no database."""
-    assert call("run", "tiny.yaml", "--data", "data", "--out", "study")[0] == 0
-    Path("study/study.db").unlink()
-    before = sorted(Path("study").iterdir())
-    message = (
-        "unetsearch: study: study.db, which holds the trials, is missing (it is not passed on with a study's tables); "
-        "put it back, or run study.yaml into another folder with --out\n"
-    )
-    for arguments in (["run", "tiny.yaml", "--data", "data", "--out", "study"], ["report", "study"]):
-        assert call(*arguments) == (2, "", message)
-    assert sorted(Path("study").iterdir()) == before
-
-
-def test_a_study_whose_name_was_changed(here, call):
-    assert call("run", "tiny.yaml", "--data", "data", "--out", "study")[0] == 0
-    settings = Path("study/study.yaml")
-    settings.write_text(settings.read_text().replace("name: tiny", "name: huge"))
-    database = Path("study/study.db")
-    before = database.read_bytes()
-    assert call("report", "study") == (
-        2,
-        "",
-        f"unetsearch: {database}: holds no study 'huge'; was `name` changed in study.yaml? Put the old one back\n",
-    )
-    assert database.read_bytes() == before
-
-
 def test_limits_that_no_network_keeps(here, call):
     status, out, err = call("run", "tiny.yaml", "--data", "data", "--set", "limits.params=10")
     assert (status, out) == (2, "")
@@ -187,21 +132,6 @@ def test_limits_that_no_network_keeps(here, call):
         "56,623,104; raise the limits, or let width and depth be smaller\n"
     )
     assert not Path("studies").exists()
-
-
-def test_a_drawing_that_cannot_be_written_leaves_nothing(here, call):
-    Path("folder").mkdir()
-    status, _, err = call("show", "unet", "--svg", "folder")
-    assert (status, err) == (2, "unetsearch: folder: cannot be written (Is a directory)\n")
-    assert sorted(path.name for path in here.iterdir()) == ["data", "folder", "tiny.yaml"]
-
-
-def test_no_study_to_report(here, call):
-    assert call("report", "nowhere") == (
-        2,
-        "",
-        "unetsearch: nowhere: no study here (no study.yaml); `unetsearch run` makes one\n",
-    )
 
 
 @pytest.mark.parametrize(
@@ -223,45 +153,6 @@ def test_no_study_to_report(here, call):
 def test_wrong_options(here, call, arguments, message):
     assert call("run", "tiny.yaml", "--data", "data", *arguments) == (2, "", message)
     assert not Path("studies").exists()
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("- 1", "unetsearch: net.yaml: not an architecture, but list\n"),
-        ("channels: [4, 8]", "unetsearch: net.yaml: in_channels: is missing\n"),
-        (
-            "{in_channels: 1, out_channels: 1, channels: [4, 8.5]}",
-            "unetsearch: net.yaml: channels of level 1: expected a whole number from 1 to 65,536, got 8.5\n",
-        ),
-        (
-            "{in_channels: 1, out_channels: 1, channels: [4, 8], encodr: plain}",
-            "unetsearch: net.yaml: encodr: unknown key; expected one of in_channels, out_channels, channels, encoder, "
-            "decoder, stem, skip, deep_supervision, combine, guidance, norm, activation, down, up, padding, dropout, "
-            "dropout_at, bias, decoder_channels; did you mean 'encoder'?\n",
-        ),
-        (
-            "{in_channels: 1, out_channels: 1, channels: [4, 8], deep_supervision: maybe}",
-            "unetsearch: net.yaml: deep_supervision: expected true or false, got 'maybe'\n",
-        ),
-        (
-            "architecture: {depth: 2}",
-            "unetsearch: net.yaml: a search space, not an architecture; `unetsearch space` describes it\n",
-        ),
-        ("a: [", "unetsearch: net.yaml: cannot be read as YAML"),
-    ],
-)
-def test_an_architecture_that_is_none(here, call, text, message):
-    Path("net.yaml").write_text(text)
-    status, _, err = call("show", "net.yaml")
-    assert status == 2
-    assert err.startswith(message)
-    status, _, err = call("show", "unet9")
-    assert (status, err) == (
-        2,
-        "unetsearch: 'unet9' is no reference (unet, unet-2015, unet-lecture, unet++, unet++-lecture, unet3+, resunet, "
-        "mobile-unet, eff-unet), no STUDY#TRIAL and no file of an architecture\n",
-    )
 
 
 @pytest.mark.parametrize(
@@ -334,16 +225,3 @@ def test_weights_for_another_number_of_classes(here, call):
             "(background, foreground): give one for each, background first\n"
         )
     assert not Path("studies").exists()
-
-
-def test_what_augmentation_cannot_be_shown_of(here, call):
-    assert call("show") == (
-        2,
-        "",
-        "unetsearch: show: name an architecture (unet, STUDY#TRIAL, a YAML), or give --augmentation DATA\n",
-    )
-    status, _, told = call("show", "--augmentation", "nowhere")
-    assert status == 2
-    assert "there is no such folder" in told
-    status, _, told = call("show", "--augmentation", "data", "--out", "nowhere/a.png")
-    assert (status, told) == (2, "unetsearch: --out nowhere/a.png: cannot be written (No such file or directory)\n")

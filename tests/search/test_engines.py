@@ -1,11 +1,8 @@
-"""Where trials are kept: what is said of a wrong URL, a server that is away, a full disk; never a credential."""
+"""Where trials are kept: what is said of a wrong URL and of a server that is away; never a credential."""
 
-import errno
 import importlib.util
 import io
 import json
-import logging
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,15 +11,12 @@ import traceback
 
 import optuna
 import pytest
-import sqlalchemy
 
 from tests.search.postgres import PASSWORD, USER
-from unetsearch.errors import StudyError, WorkFailedError
-from unetsearch.search import patience
+from unetsearch.errors import StudyError
 from unetsearch.search.claims import ask, beat, claim
 from unetsearch.search.engines import public_url, secrets_of
 from unetsearch.search.folder import StudyFolder
-from unetsearch.search.patience import Patience, scrub
 from unetsearch.search.storage import begin_studies, read_studies
 
 SECRETS = (USER, PASSWORD, "sea%2Frcher", "se%3Acr%40t", "se:cr", "cr@t")
@@ -64,13 +58,6 @@ def test_a_password_with_a_bare_sign_is_refused_and_not_shown(refused, url):
     assert "write @ in a user or password as %40, / as %2F" in message
     assert "ssw0rd" not in message
     assert "pa/s" not in message
-
-
-def test_secrets_are_taken_out_of_a_text():
-    text = 'password authentication failed for user "joe"; postgresql+psycopg://joe:p%40ss@db/joes'
-    assert scrub(text, ("joe", "p@ss", "p%40ss")) == (
-        'password authentication failed for user "***"; postgresql+psycopg://***:***@db/joes'
-    )
 
 
 @pytest.mark.parametrize(
@@ -199,87 +186,6 @@ def test_heartbeats_are_in_utc_whatever_the_server_says(folder, postgres):
     studies.close()
 
 
-def failing(*errors):
-    errors = list(errors)
-
-    def call():
-        if errors:
-            raise errors.pop(0)
-        return "done"
-
-    return call
-
-
-def internal(original):
-    error = optuna.exceptions.StorageInternalError("An exception is raised during the commit.")
-    error.__cause__ = sqlalchemy.exc.OperationalError("SELECT 1", {}, original)
-    return error
-
-
-def test_patience_has_an_end(monkeypatch):
-    monkeypatch.setattr(patience, "LIMIT", 0.3)
-    notes = []
-    gone = [internal(Exception("FATAL: no joe")) for _ in range(50)]
-    with pytest.raises(
-        WorkFailedError, match=r"^db: not reached for 0 s \(FATAL: no \*\*\*\); what is finished is kept"
-    ):
-        Patience("db", ("joe",), notes.append).call(failing(*gone))
-    assert notes == ["db is not reached (FATAL: no ***); trying again for up to 0 minutes"]
-
-
-def test_what_is_no_failure_of_the_storage_is_raised_as_it_is():
-    with pytest.raises(ZeroDivisionError):
-        Patience("db").call(lambda: 1 / 0)
-    error = optuna.exceptions.StorageInternalError("so")
-    error.__cause__ = sqlalchemy.exc.DataError("SELECT 1", {}, Exception("too long"))
-    with pytest.raises(optuna.exceptions.StorageInternalError):
-        Patience("db").call(failing(error))
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (internal(sqlite3.OperationalError("database or disk is full")), "study.db: the disk is full; free some space"),
-        (
-            internal(sqlite3.OperationalError("attempt to write a readonly database")),
-            "study.db: cannot be written (att",
-        ),
-        (internal(sqlite3.OperationalError("disk I/O error")), "study.db: cannot be written (disk I/O error); look at"),
-        (internal(sqlite3.OperationalError("database is locked")), "study.db: another program keeps it locked"),
-        (OSError(errno.ENOSPC, "No space left on device"), "study.db: the disk is full; free some space"),
-        (OSError(errno.EROFS, "Read-only file system"), "study.db: cannot be written (Read-only file system)"),
-    ],
-)
-def test_a_disk_that_refuses_is_said_at_once(error, message):
-    with pytest.raises(WorkFailedError) as caught:
-        Patience("study.db").call(failing(error))
-    assert str(caught.value).startswith(message)
-    assert "run the same command again" in str(caught.value)
-
-
-def test_a_full_disk_under_sqlite(folder):
-    studies = begin_studies(folder, "tiny", ("dice", "params"))
-    trial = ask(studies, studies.search)
-    studies.storage.engine.dispose()
-
-    @sqlalchemy.event.listens_for(studies.storage.engine, "connect")
-    def fill(connection, _):
-        connection.execute("PRAGMA max_page_count = 1")  # which SQLite takes as: no more than now
-
-    with pytest.raises(
-        WorkFailedError, match=r"study\.db: the disk is full; free some space and run the same command again"
-    ):
-        studies.patient(lambda: trial.set_user_attr("large", "x" * 10**6))
-    sqlalchemy.event.remove(studies.storage.engine, "connect", fill)
-    studies.storage.engine.dispose()
-    studies.patient(lambda: trial.set_user_attr("large", "x" * 10**6))
-    studies.close()
-
-
-def test_a_hiccup_of_a_shared_disk_is_tried_again():
-    assert Patience("journal", note=lambda _: None).call(failing(OSError(errno.ESTALE, "Stale file handle"))) == "done"
-
-
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "journal"])
 def test_the_dashboard_opens_the_study(kind, folder, request, tmp_path):
     if importlib.util.find_spec("optuna_dashboard") is None:
@@ -328,9 +234,3 @@ claim(studies, ask(studies, studies.search), "a", 3)
     process = subprocess.run(command, capture_output=True, text=True, timeout=60)
     said = [line for line in process.stderr.splitlines() if "Warning" in line and "ResourceWarning" not in line]
     assert (process.returncode, said, process.stdout) == (0, [], "")
-
-
-def test_a_note_goes_to_the_log_where_nobody_takes_it(caplog):
-    with caplog.at_level(logging.WARNING):
-        Patience("db").call(failing(internal(Exception("server closed the connection"))))
-    assert "db is not reached (server closed the connection)" in caplog.text
