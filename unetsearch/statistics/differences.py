@@ -3,7 +3,11 @@
 A candidate's score varies with what it was trained on and from which seed, and with the images it is tested on. Both
 are samples, so the mean over runs and images has two sources of noise, and what they have together. Leaving out one
 unit of runs, and one group of images, at a time gives the variance of each (the jackknife; Owen 2007, "The pigeonhole
-bootstrap", has the same three parts), and Satterthwaite (1946) the degrees of freedom of their sum.
+bootstrap", has the same three parts), and Satterthwaite (1946) the degrees of freedom of their sum. Where each fold
+scores images of its own, whole folds are left out, with all that varies between them.
+
+Folds share most of their training images: what a wholly new set of training images would change is seen in part only
+(Bengio and Grandvalet 2004, "No unbiased estimator of the variance of k-fold cross-validation").
 """
 
 from dataclasses import dataclass, replace
