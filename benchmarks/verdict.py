@@ -80,17 +80,18 @@ def adversaries() -> dict[str, list[World]]:
         "Heavy tails": varied(both, labels=(2, 4), shape=("heavy",)),
         "Skewed effects": varied(both, labels=(2, 4), shape=("skewed",)),
         "Failures on images": varied(both, labels=(2, 4), shape=("failures",)),
-        "Failures on groups": varied(by_group, labels=(2, 3)),
         "Groups of sizes 1 to 10": varied(tens, labels=(2,), unequal=(True,)),
         "Failures on images in groups of sizes 1 to 10": varied(
             tens, labels=(2,), unequal=(True,), shape=("failures",)
         ),
-        "Failures on groups of sizes 1 to 10": varied(by_group, labels=(2,), unequal=(True,)),
         "3 candidates a label": varied(few, labels=(2, 4), each=(3,)),
         "Noise of runs and folds": varied(few, labels=(2,), seed=(0.005, 0.02), fold=(0.005, 0.02)),
         "3 folds of 1 seed": varied(few, labels=(2,), folds=(3,), seeds=(1,), seed=(0.005,), fold=(0.005,)),
         "10 folds of 1 seed": varied(few, labels=(2,), folds=(10,), seeds=(1,), seed=(0.005,), fold=(0.005,)),
         "1 fold of 5 seeds": varied(few[:3], labels=(2,), folds=(1,), seeds=(5,), seed=(0.005,), fold=(0.0,)),
+        "At the limit: whole groups fail, of one size and of sizes 1 to 10": varied(
+            by_group, labels=(2, 3), unequal=(False, True)
+        ),
     }
 
 
