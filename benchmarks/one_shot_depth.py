@@ -90,7 +90,7 @@ def alone(space: SearchSpace, data: SegmentationData, recipe: Recipe, kind: str,
 
 def architecture(space: SearchSpace, kind: str, depth: int, supervised: bool = False):
     values = {"depth": depth} | ({"deep_supervision": supervised} if kind == "unet++" else {})
-    return baseline_architecture(space, Baseline(kind, values))
+    return baseline_architecture(space, Baseline(name=kind, values=values))
 
 
 def page(rows: Sequence[Row], sets: Sequence[str], space: SearchSpace, recipe: Recipe) -> list[str]:

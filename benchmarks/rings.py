@@ -50,7 +50,7 @@ def main() -> None:
         "",
         f"Needed: {NEEDED} px to the nearest part of the ring. Plain U-Nets of depth see in every direction: {sees}.",
         "",
-        "| seed | verdict | Dice of depth 1 | 2 | 3 | depth 1 loses at least | the verdict suffices, depth 1 rejected |",
+        "| seed | verdict | Dice of depth 1 | 2 | 3 | depth 1 loses at least | it suffices, depth 1 rejected |",
         "|---" * 7 + "|",
         *rows,
     ]

@@ -69,7 +69,7 @@ def nested_depths(
 ) -> tuple[NestedDepth, ...]:
     """The same of data that are loaded, by a recipe and a seed of one's own."""
     values = {"depth": space.max_depth, "deep_supervision": True}
-    graph = build_graph(baseline_architecture(space, Baseline("unet++", values)))
+    graph = build_graph(baseline_architecture(space, Baseline(name="unet++", values=values)))
     torch.manual_seed(seed)
     network = build_network(graph).to(device)
     there = on_device(data, device)

@@ -63,4 +63,4 @@ def test_every_embedded_set_has_its_maker():
     assert set(MAKERS) == set(EMBEDDED)
     data = load_data(DataSettings(path="rings"))
     assert data.notes[0] == "the embedded synthetic rings: 60 images of 96x96, 1 channel, 8 bit"
-    assert data.classes == ("0", "1")
+    assert data.classes == ("background", "foreground")

@@ -36,10 +36,17 @@ from unetsearch.space.settings import EMBEDDED, DataSettings
 
 T = TypeVar("T", bound=np.generic)
 
+Drawn = tuple[tuple[NDArray[np.uint8], ...], tuple[NDArray[np.uint8], ...], tuple[NDArray[np.uint16], ...]]
+"""Images, masks and numbered objects."""
+
 EMPTY = 1 / 3
 """The share of the images of `cells-empty` without a cell."""
 
-MAKERS = {"cells": make_cells, "cells-empty": partial(make_cells, empty=EMPTY), "rings": make_rings}
+MAKERS: dict[str, Callable[[], Drawn]] = {
+    "cells": make_cells,
+    "cells-empty": partial(make_cells, empty=EMPTY),
+    "rings": make_rings,
+}
 """What draws each of EMBEDDED."""
 
 

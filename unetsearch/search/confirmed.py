@@ -60,8 +60,8 @@ class Plan:
 
     `nested`: every image is tested once, by what a search chose that never saw it; else all on one held-out test set.
     `folds`, `seeds`: numbers of each. `budgets`: how many times the steps. `groups`: the name of each image's group;
-    one for all, where they are one stack. `margin`: the loss in `score` that does not matter. `finalists`: of each outer
-    fold, where it is nested, else of the one search. `points`: the baselines that are points of the space too.
+    one for all, where they are one stack. `margin`: the loss in `score` that does not matter. `finalists`: of each
+    outer fold, where it is nested, else of the one search. `points`: the baselines that are points of the space too.
     """
 
     nested: bool
