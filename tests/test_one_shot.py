@@ -74,3 +74,8 @@ def test_images_that_are_too_small_for_the_depth_are_refused(here, call):
     assert (code, out.count("step")) == (2, 1), "nothing is trained"
     assert err.startswith("unetsearch: ")
     assert "depth 5" in err
+
+
+def test_a_batch_size_that_is_to_be_found_is_refused(here, call):
+    code, _, err = call("depth", "depth", "--data", "data", "--set", "training.batch_size=auto")
+    assert (code, err) == (2, "unetsearch: training.batch_size: auto is for searches; give a number\n")

@@ -102,7 +102,7 @@ def run(
     space = space.for_data(loaded.in_channels, loaded.out_channels)
     check_fit(space, loaded)
     path = Path(out) if out is not None else Path("studies") / f"{space.name}-{loaded.name}"
-    space = settle_batch_size(space, loaded, devices, StudyFolder(path))
+    space = settle_batch_size(space, loaded, devices, StudyFolder(path), storage)
     check_same_study(StudyFolder(path), space, loaded, storage)
     folder = create_folder(path)
     with owned(folder):

@@ -13,12 +13,13 @@ import torch
 
 from unetsearch.data.checks import check_depth
 from unetsearch.data.dataset import SegmentationData
+from unetsearch.errors import SpaceError
 from unetsearch.graph.build import build_graph, prune
 from unetsearch.graph.references import baseline_architecture
 from unetsearch.network.cost import COST_IMAGE_SIZE, cost
 from unetsearch.network.network import build_network, carry_weights
 from unetsearch.search.opening import load_for
-from unetsearch.space.recipe import Recipe
+from unetsearch.space.recipe import AUTO, TO_BE_FOUND, Recipe
 from unetsearch.space.settings import Baseline
 from unetsearch.space.space import SearchSpace
 from unetsearch.training.device import find_device
@@ -51,6 +52,8 @@ def depth_profile(
     It has the space's smallest width and its recipe; `data` and `device` are as in `unetsearch.run`. Raises
     UnetsearchError where the input is wrong, DivergedError where the loss is no longer a number.
     """
+    if space.recipe.batch_size == TO_BE_FOUND:
+        raise SpaceError([f"training.batch_size: {AUTO} is for searches; give a number"])
     where = find_device(device)
     loaded, space = load_for(space, data)
     space = space.for_data(loaded.in_channels, loaded.out_channels)

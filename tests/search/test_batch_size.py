@@ -76,6 +76,15 @@ def test_a_memory_that_holds_no_crop_is_told(space, data, tmp_path):
     )
 
 
+def test_a_study_that_machines_share_needs_a_number(space, data, tmp_path):
+    with pytest.raises(UnetsearchError) as caught:
+        settle_batch_size(space, data, [CPU], StudyFolder(tmp_path), "journal:x")
+    assert str(caught.value) == (
+        "training.batch_size: auto is what one machine's memory holds, but this study is shared (--storage): give a "
+        "number that all of its machines can hold"
+    )
+
+
 def test_a_size_that_is_given_stays(space, data, tmp_path):
     given = replace(space, recipe=replace(space.recipe, batch_size=3))
     assert settled(given, data, tmp_path, memory=1e15) == 3

@@ -18,7 +18,7 @@ def averaged(recipe, values):
         with torch.no_grad():
             for tensor in (*network.parameters(), *network.buffers()):
                 tensor.fill_(value)
-        average.update(network, step)
+        average.update(step)
     numbers = [tensor for tensor in average.network.state_dict().values() if tensor.is_floating_point()]
     assert all(torch.equal(tensor, torch.full_like(tensor, numbers[0].flatten()[0].item())) for tensor in numbers)
     return float(numbers[0].flatten()[0])
@@ -54,7 +54,7 @@ def test_counters_are_those_of_the_newest_weights():
     average = Average(network, Recipe())
     for step in (1, 2, 3):
         network.train()(torch.randn(2, 1, 8, 8))
-        average.update(network, step)
+        average.update(step)
     counts = [value for name, value in average.network.named_buffers() if name.endswith("num_batches_tracked")]
     assert counts
     assert all(int(count) == 3 for count in counts)

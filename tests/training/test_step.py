@@ -6,7 +6,7 @@ from unetsearch.graph.references import reference
 from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.augment import Batch
-from unetsearch.training.step import WARM_UP, Step, cuda_graph
+from unetsearch.training.step import GRAPHS, WARM_UP, Step, cuda_graphs, recorder
 
 RECIPE = Recipe(crop=16, batch_size=4)
 CPU = torch.device("cpu")
@@ -63,16 +63,34 @@ def test_recorded_steps_are_the_steps_that_were_not_recorded(weights, parts):
     assert (recorder.replays, step.replayed) == (STEPS - WARM_UP, True)
 
 
-def test_a_network_that_cannot_be_recorded_is_trained_all_the_same():
-    tries = []
+def test_a_step_that_cannot_be_recorded_ends_the_training():
+    """After that a device is in no state to go on."""
 
-    def fails(work):
-        tries.append(work)
-        raise RuntimeError("operation not permitted when stream is capturing")
+    def fails(_):
+        raise RuntimeError("the step cannot be recorded (operation not permitted): unset UNETSEARCH_CUDA_GRAPHS")
 
-    step = Step(network(), RECIPE, CPU, record=fails)
-    assert equal(stepped(step), stepped(Step(network(), RECIPE, CPU)))
-    assert (len(tries), step.replayed) == (1, False)
+    with pytest.raises(RuntimeError, match="unset UNETSEARCH_CUDA_GRAPHS"):
+        stepped(Step(network(), RECIPE, CPU, record=fails))
+
+
+def test_steps_are_recorded_where_that_is_asked_for_and_can_be(monkeypatch):
+    cuda = torch.device("cuda")
+    monkeypatch.delenv(GRAPHS, raising=False)
+    assert recorder(cuda, "dice_ce") is None
+    monkeypatch.setenv(GRAPHS, "1")
+    assert recorder(CPU, "dice_ce") is None
+    assert recorder(cuda, "dice_ce") is not None
+    assert recorder(cuda, "unet3+") is None, "MS-SSIM waits for the device"
+
+
+def test_a_look_at_the_network_between_two_steps_changes_nothing():
+    looked, plain = (Step(network(dropout=0.2), RECIPE, CPU) for _ in range(2))
+    torch.manual_seed(1)
+    for number in range(STEPS):
+        looked(batch_of(number), 1e-2 * (1 - number / STEPS))
+        looked.network.eval()
+    torch.manual_seed(1)
+    assert stepped(plain)[1] == looked.loss_sum.item()
 
 
 def test_memory_that_is_short_while_a_step_is_recorded_is_told():
@@ -99,7 +117,7 @@ def test_the_rate_of_every_step_counts():
 def test_steps_replayed_on_a_gpu_are_the_steps_begun_by_python(loss, weights):
     """Up to what the order of sums on a GPU changes."""
     device, recipe = torch.device("cuda"), Recipe(crop=16, batch_size=4, loss=loss)
-    step = Step(network().to(device), recipe, device, record=cuda_graph)
+    step = Step(network().to(device), recipe, device, record=cuda_graphs(device))
     replayed, plain = (
         stepped(each, device, weights=weights) for each in (step, Step(network().to(device), recipe, device))
     )
@@ -113,7 +131,7 @@ def test_steps_replayed_on_a_gpu_are_the_steps_begun_by_python(loss, weights):
 @gpu
 def test_dropout_draws_anew_in_every_replay():
     device = torch.device("cuda")
-    step = Step(network(dropout=0.5).to(device), RECIPE, device, record=cuda_graph)
+    step = Step(network(dropout=0.5).to(device), RECIPE, device, record=cuda_graphs(device))
     losses = []
     for _ in range(STEPS):
         before = step.loss_sum.item()

@@ -15,7 +15,7 @@ from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
 from unetsearch.training.device_data import DeviceData, Pair, Resident, Streamed, on_device
 from unetsearch.training.inference import evaluate, labels, predict
-from unetsearch.training.step import WARM_UP
+from unetsearch.training.step import GRAPHS, WARM_UP
 from unetsearch.training.train import DivergedError, learning_rate_factor, train
 
 RECIPE = Recipe(steps=40, evaluations=4, crop=16, batch_size=4, learning_rate=1e-2)
@@ -272,8 +272,11 @@ def test_training_on_a_gpu():
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
-def test_a_step_on_a_gpu_waits_for_nothing():
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_step_on_a_gpu_waits_for_nothing(recorded, monkeypatch):
     """From the one after that which is recorded on, augmentation and weight map included."""
+    if recorded:
+        monkeypatch.setenv(GRAPHS, "1")
     source = on_device(load_data(DataSettings(path="cells")), torch.device("cuda"))
     recipe = replace(RECIPE, augmentation=1.0, weight_map=True, crop=32, class_weights="median_frequency")
 

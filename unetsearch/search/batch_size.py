@@ -24,19 +24,28 @@ from unetsearch.training.step import Step
 SHARE = 0.6
 """Of a slot's free memory that a step of the greatest network may take: images and evaluations need some too."""
 
-STATE_BYTES = 16
-"""A parameter, its average, and two moments, 4 bytes each, stay between steps."""
+STATE_BYTES = 20
+"""A parameter, its gradient, its average, and two moments, 4 bytes each, stay between steps."""
 
 
 def settle_batch_size(
-    space: SearchSpace, data: SegmentationData, devices: Sequence[torch.device], folder: StudyFolder
+    space: SearchSpace,
+    data: SegmentationData,
+    devices: Sequence[torch.device],
+    folder: StudyFolder,
+    storage: str | None = None,
 ) -> SearchSpace:
     """The space with its batch size found, where it is asked for; a study that was begun keeps its own.
 
-    Raises UnetsearchError where not even one crop fits.
+    Raises UnetsearchError where not even one crop fits, and for a study that machines share.
     """
     if space.recipe.batch_size != TO_BE_FOUND:
         return space
+    if storage is not None:
+        raise UnetsearchError(
+            "training.batch_size: auto is what one machine's memory holds, but this study is shared (--storage): "
+            "give a number that all of its machines can hold"
+        )
     if folder.exists:
         found = read_space(folder.settings).recipe.batch_size
     else:
@@ -47,8 +56,10 @@ def settle_batch_size(
 
 def _fitting(space: SearchSpace, device: torch.device, sharing: int) -> int:
     """The greatest power of two, at least 1, that fits beside the other slots of a device."""
-    greatest = max(_candidates(space), key=lambda candidate: candidate.cost.activation_bytes)
-    limit = SHARE * free_memory(device) / sharing - STATE_BYTES * greatest.cost.params
+    candidates = list(_candidates(space))
+    greatest = max(candidates, key=lambda candidate: candidate.cost.activation_bytes)
+    most = max(candidate.cost.params for candidate in candidates)
+    limit = SHARE * free_memory(device) / sharing - STATE_BYTES * most
     two, four = (step_bytes(greatest, device, count) for count in (2, 4))
     crop = max((four - two) / 2, 1.0)
     count = (limit - (two - 2 * crop)) / crop
@@ -69,7 +80,11 @@ def step_bytes(candidate: Candidate, device: torch.device, batch_size: int) -> i
         torch.zeros(batch_size, recipe.crop, recipe.crop, device=device) if recipe.weight_map else None,
     )
     step = Step(build_network(graph).to(device), recipe, device)
-    return peak_bytes(lambda: step(batch, 0.0), device)
+    try:
+        return peak_bytes(lambda: step(batch, 0.0), device)
+    finally:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()  # the trainers are other processes
 
 
 def _candidates(space: SearchSpace) -> Iterator[Candidate]:

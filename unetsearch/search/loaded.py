@@ -18,12 +18,13 @@ class Loaded:
         self._device = device
         self._limit = SHARE * free_memory(device) / setup.sharing
         self._split = setup.data.split
-        self._data = self._load()
+        self._data: DeviceData | None = self._load()
 
     def of(self, split: Split | None) -> DeviceData:
         """Those of a split, None: of the trainer's own."""
         wanted = self._setup.data.split if split is None else split
-        if wanted != self._split:
+        if self._data is None or wanted != self._split:
+            self._data = None  # there may be no room for both; and if there is none for the new one, nothing is here
             self._split = wanted
             self._data = self._load()
         return self._data

@@ -1,10 +1,10 @@
 """The moving average of a network's weights, which is what evaluations score."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from unetsearch.network.network import Network
 from unetsearch.space.recipe import Recipe
@@ -21,28 +21,33 @@ def new_weight(recipe: Recipe, step: int) -> float:
 
 
 class Average:
-    """The averaged network: parameters, and buffers such as the running statistics of norms."""
+    """The averaged network: parameters, and buffers such as the running statistics of norms.
+
+    torch's AveragedModel does the same, but waits for a CUDA device at every step, to look at its counter.
+    """
 
     def __init__(self, network: Network, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._step = 0  # known here: reading it from the device would wait
-        self.model = AveragedModel(network, multi_avg_fn=self._blend, use_buffers=True)
-
-    @property
-    def network(self) -> Network:
-        """The network with the averaged weights."""
-        module = self.model.module
-        assert isinstance(module, Network)
-        return module
-
-    def update(self, network: Network, step: int) -> None:
-        """Takes in the weights after a step; the first ones are copied."""
-        self._step = step
-        self.model.update_parameters(network)
+        self.network = deepcopy(network).requires_grad_(False)
+        pairs = list(zip(_state(self.network), _state(network), strict=True))
+        self._averaged, self._current = _lists([pair for pair in pairs if pair[0].is_floating_point()])
+        self._counters, self._counted = _lists([pair for pair in pairs if not pair[0].is_floating_point()])
 
     @torch.no_grad()
-    def _blend(self, averaged: Sequence[Tensor], current: Sequence[Tensor], _: Tensor | int) -> None:
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(tuple(averaged), tuple(current), new_weight(self._recipe, self._step))
-        else:  # counters
-            torch._foreach_copy_(tuple(averaged), tuple(current))
+    def update(self, step: int) -> None:
+        """Takes in the weights after a step; the first ones are copied."""
+        weight = 1.0 if step == 1 else new_weight(self._recipe, step)
+        if weight == 1.0:
+            torch._foreach_copy_(self._averaged, self._current)
+        else:
+            torch._foreach_lerp_(self._averaged, self._current, weight)
+        if self._counters:
+            torch._foreach_copy_(self._counters, self._counted)
+
+
+def _state(network: Network) -> Iterator[Tensor]:
+    return (tensor.detach() for tensor in (*network.parameters(), *network.buffers()))
+
+
+def _lists(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+    return [averaged for averaged, _ in pairs], [current for _, current in pairs]

@@ -1,6 +1,7 @@
 """Where a training runs, and in which precision."""
 
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -9,16 +10,8 @@ import torch
 
 from unetsearch.errors import UnetsearchError
 
-CGROUP = Path("/sys/fs/cgroup")
-CONTAINERS = (
-    (CGROUP / "memory.max", CGROUP / "memory.current", CGROUP / "memory.stat"),
-    (
-        CGROUP / "memory/memory.limit_in_bytes",
-        CGROUP / "memory/memory.usage_in_bytes",
-        CGROUP / "memory/memory.stat",
-    ),
-)
-"""Where Linux tells a container's limit, what it uses and how much of that is a cache: version 2 and 1."""
+CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+"""Where Linux keeps the limits of containers, and tells which one a process is in."""
 
 
 def find_device(name: str) -> torch.device:
@@ -78,16 +71,35 @@ def free_memory(device: torch.device) -> int:
     """Bytes that are free on the device (MPS shares the machine's); of a container, within its limit."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return min([psutil.virtual_memory().available, *map(_left, CONTAINERS)])
+    return min([psutil.virtual_memory().available, *map(_left, _containers())])
 
 
-def _left(files: tuple[Path, Path, Path]) -> int:
-    """What a container's limit leaves; its cache of files can be given back."""
-    limit, used, stat = files
+def _containers() -> Iterator[tuple[Path, str, str]]:
+    """The folders of the containers that this process is in, with the names of limit and use (version 2, or 1)."""
     try:
-        cache = dict(line.split() for line in stat.read_text().splitlines())
-        return max(0, int(limit.read_text()) - int(used.read_text()) + int(cache.get("inactive_file", 0)))
-    except (OSError, ValueError):  # no container, or one without a limit (`max`)
+        lines = OWN_CGROUP.read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        if number == "0":
+            root, limit, used = CGROUPS, "memory.max", "memory.current"
+        elif "memory" in controllers.split(","):
+            root, limit, used = CGROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+        else:
+            continue
+        own = root / path.lstrip("/")
+        yield from ((folder, limit, used) for folder in (own, *own.parents) if folder.is_relative_to(root))
+
+
+def _left(container: tuple[Path, str, str]) -> int:
+    """What a container's limit leaves; its cache of files can be given back."""
+    folder, limit, used = container
+    try:
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        cache = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
+        return max(0, int((folder / limit).read_text()) - int((folder / used).read_text()) + cache)
+    except (OSError, ValueError):  # none there, or one without a limit (`max`)
         return sys.maxsize
 
 

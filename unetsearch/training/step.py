@@ -1,14 +1,16 @@
-"""One optimizer step: forward, backward, update. On CUDA it is recorded once and then replayed."""
+"""One optimizer step: forward, backward, update. On CUDA it can be recorded once and then replayed."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from unetsearch.errors import first_line
 from unetsearch.graph.sizes import context
 from unetsearch.network.network import Network
-from unetsearch.space.recipe import Recipe
+from unetsearch.space.recipe import WINDOWED, Loss, Recipe
 from unetsearch.training.augment import Batch
 from unetsearch.training.context import outputs_of
 from unetsearch.training.device import autocast, memory_format
@@ -26,13 +28,17 @@ Work = Callable[[], None]
 Recorder = Callable[[Work], Work]
 """Takes what is to be done again and again, does not do it, and gives what does. Raises RuntimeError if it cannot."""
 
+GRAPHS = "UNETSEARCH_CUDA_GRAPHS"
+"""Where this environment variable is set, steps on CUDA are recorded and replayed."""
+
 
 class Step:
     """The steps of one training, one after the other.
 
     `parts`: a batch goes through the network in so many parts, whose gradients are summed up. `classes`: what each
-    class counts in the loss (C,), or None. `record`: how a step is recorded after a warm-up, None: never. A network
-    that cannot be recorded, since it waits for the device, is trained as without.
+    class counts in the loss (C,), or None. `record`: how a step is recorded after a warm-up, None: never. Where it
+    cannot be, since something in it waits for the device, the error says so: after it a CUDA device is in no state to
+    go on.
 
     `loss_sum`: of the losses so far, on the device: reading it waits.
     """
@@ -47,7 +53,7 @@ class Step:
         classes: Tensor | None = None,
         record: Recorder | None = None,
     ) -> None:
-        self.network = network.train()
+        self.network = network
         self.recipe = recipe
         self.loss_sum = torch.zeros((), device=device)
         self._device = device
@@ -58,6 +64,7 @@ class Step:
         self._done = 0
         self._still: Batch | None = None  # where a recorded step reads its batch
         self._replay: Work | None = None
+        self._stream: torch.cuda.Stream | None = None
         # a recorded step reads its rate from the device
         self._rate = torch.zeros((), device=device) if device.type == "cuda" else None
         self._optimizer = torch.optim.AdamW(
@@ -70,6 +77,7 @@ class Step:
 
     def __call__(self, batch: Batch, rate: float) -> None:
         """One step on a batch at a learning rate."""
+        self.network.train()
         self._set(rate)
         self._done += 1
         if self._replay is None and self._record is not None and self._done > WARM_UP:
@@ -78,7 +86,7 @@ class Step:
             self._still.copy_(batch)
             self._replay()
         elif self._record is not None and self._device.type == "cuda":
-            _aside(lambda: self._computed(batch), self._device)
+            self._aside(batch)
         else:
             self._computed(batch)
 
@@ -95,6 +103,8 @@ class Step:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from there; before the first step."""
         self._optimizer.load_state_dict(dict(state))
+        for group in self._optimizer.param_groups:  # the state may be that of another device
+            group["capturable"] = self._rate is not None
 
     def _set(self, rate: float) -> None:
         if self._rate is not None:
@@ -120,28 +130,39 @@ class Step:
         self._record = None
         self._still = still = batch.clone()
         self._optimizer.zero_grad()  # the gradients of a recorded step lie in its own memory
+        self._replay = record(lambda: self._computed(still))
+
+    def _aside(self, batch: Batch) -> None:
+        """On a stream of its own, as what is to be recorded wants to be warmed up."""
+        device = self._device
+        if self._stream is None:
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(self._stream):
+            self._computed(batch)
+        torch.cuda.current_stream(device).wait_stream(self._stream)
+
+
+def recorder(device: torch.device, loss: Loss) -> Recorder | None:
+    """How steps are recorded there: where that is asked for, and none of the loss waits for the device."""
+    asked = bool(os.environ.get(GRAPHS)) and device.type == "cuda" and loss not in WINDOWED
+    return cuda_graphs(device) if asked else None
+
+
+def cuda_graphs(device: torch.device) -> Recorder:
+    """Records on a CUDA device: no kernel of a step is begun by Python any more (CUDA graphs)."""
+
+    def record(work: Work) -> Work:
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream(device)
         try:
-            self._replay = record(lambda: self._computed(still))
+            # other threads, such as one that reads ahead, may go on with their own work meanwhile
+            with torch.cuda.device(device), torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                work()
         except torch.OutOfMemoryError:
             raise
-        except RuntimeError:  # something in it waits for the device
-            self._still = None
-            self._optimizer.zero_grad()
+        except RuntimeError as error:
+            torch.cuda.set_stream(stream)
+            raise RuntimeError(f"the step cannot be recorded ({first_line(error)}): unset {GRAPHS}") from None
+        return graph.replay
 
-
-def cuda_graph(work: Work) -> Work:
-    """Records on the current CUDA device: no kernel of it is begun by Python any more (CUDA graphs)."""
-    graph = torch.cuda.CUDAGraph()
-    # other threads, such as one that reads ahead, may go on with their own work meanwhile
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        work()
-    return graph.replay
-
-
-def _aside(work: Work, device: torch.device) -> None:
-    """On a stream of its own, as what is to be recorded wants to be warmed up."""
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(stream):
-        work()
-    torch.cuda.current_stream(device).wait_stream(stream)
+    return record

@@ -20,7 +20,7 @@ from unetsearch.training.device_data import DeviceData
 from unetsearch.training.inference import evaluate
 from unetsearch.training.metrics import Overlap
 from unetsearch.training.score import Score
-from unetsearch.training.step import Step, cuda_graph
+from unetsearch.training.step import Step, recorder
 
 
 class DivergedError(RuntimeError):
@@ -56,13 +56,13 @@ def train(
     network.to(memory_format=memory_format(device))
     average = Average(network, recipe)
     scored = average.network
-    record = cuda_graph if device.type == "cuda" else None
-    take = Step(network, recipe, device, parts=parts, classes=class_weights(recipe, data), record=record)
+    classes, record = class_weights(recipe, data), recorder(device, recipe.loss)
+    take = Step(network, recipe, device, parts=parts, classes=classes, record=record)
     evaluations = {round(recipe.steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)}
     done, since = 0, 0
     scores: list[Score] = []
 
-    stateful: dict[str, Any] = {"network": network, "averaged": average.model, "optimizer": take}
+    stateful: dict[str, Any] = {"network": network, "averaged": scored, "optimizer": take}
     if state is not None:
         for name, part in stateful.items():
             part.load_state_dict(state[name])
@@ -88,7 +88,7 @@ def train(
     crops = batches(source, recipe, seed, margin, start=done)
     for step, batch in enumerate(islice(crops, recipe.steps - done), start=done + 1):
         take(batch, recipe.learning_rate * learning_rate_factor(step - 1, recipe))
-        average.update(network, step)
+        average.update(step)
         since += 1
         if step in evaluations:
             mean_loss = take.loss_sum.item() / since
@@ -132,7 +132,7 @@ def _finite(module: nn.Module) -> bool:
 
 
 def learning_rate_factor(step: int, recipe: Recipe) -> float:
-    """The share of the learning rate at a step (from 0): a linear rise, flat, a linear fall to 0 at the last."""
+    """The share of the learning rate at a step (from 0): a linear rise, flat, a linear fall to 0 after the last."""
     progress = (step + 1) / recipe.steps
     rise = progress / recipe.warmup if recipe.warmup else 1.0
     fall = (1 - step / recipe.steps) / recipe.decay if recipe.decay else 1.0
