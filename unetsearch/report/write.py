@@ -26,7 +26,7 @@ def what_is_confirmed(space: SearchSpace, studies: Studies) -> Confirmation | No
     confirmed = read_confirmed(studies)
     if confirmed is None:
         return None
-    return confirmation(confirmed.plan, confirmed.runs, studies.records, space.objectives)
+    return confirmation(confirmed.plan, confirmed.runs, studies.records, space.objectives, confirmed.failures)
 
 
 def leave_report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, Any], studies: Studies) -> Path:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from time import time
 
 from unetsearch.data.dataset import Split
-from unetsearch.search.confirmed import Confirmed, Key, Plan, Run
+from unetsearch.search.confirmed import Confirmed, Failure, Key, Plan, Run
 from unetsearch.search.events import Confirming, Event, Noted, Repeated
 from unetsearch.search.finalists import EACH_DEPTH, best_of_each
 from unetsearch.search.folder import StudyFolder
@@ -36,6 +36,8 @@ class Planned:
 
     record: TrialRecord
     split: Split
+    nested: bool
+    folds: int
     fold: int
     seed: int
     budget: float = 1.0
@@ -49,7 +51,8 @@ class Planned:
     @property
     def key(self) -> Key:
         """As that of its Run."""
-        return self.record.hash, self.fold, self.seed, self.budget, self.rate, self.tuning
+        values = (self.nested, self.folds, self.fold, self.seed, self.budget, self.rate, self.tuning)
+        return Key(self.record.hash, *values)
 
     @property
     def recipe(self) -> Recipe:
@@ -80,12 +83,7 @@ class Planned:
         """What came of it."""
         assert self.score is not None
         return Run(
-            hash=self.record.hash,
-            fold=self.fold,
-            seed=self.seed,
-            budget=self.budget,
-            rate=self.rate,
-            tuning=self.tuning,
+            **self.key._asdict(),
             images=self.split.validation,
             scores=dict(self.score.by_image),
             started=self.started,
@@ -100,7 +98,7 @@ def planned(plan: Plan, splits: Sequence[Split]) -> list[Planned]:
     Tested on the test images.
     """
     wanted = [
-        Planned(record, tested(split, everything=plan.nested), fold, seed)
+        Planned(record, tested(split, everything=plan.nested), plan.nested, len(splits), fold, seed)
         for seed in range(plan.seeds)
         for fold, split in enumerate(splits)
         for record in plan.of_fold(fold)
@@ -114,7 +112,7 @@ def tunings(plan: Plan, splits: Sequence[Split], budget: float, score: Objective
     `splits`: those of the searches that chose them: one a fold where it is nested, else one.
     """
     wanted = [
-        Planned(record, replace(split, test=(), by="tuning"), fold, 0, budget, rate, tuning=True)
+        Planned(record, _tuned(split), plan.nested, len(splits), fold, 0, budget, rate, tuning=True)
         for fold, split in enumerate(splits)
         for record in best_of_each(plan.points_of(fold), "depth", score, EACH_DEPTH)
         for rate in RATES
@@ -125,23 +123,26 @@ def tunings(plan: Plan, splits: Sequence[Split], budget: float, score: Objective
 def longer(plan: Plan, splits: Sequence[Split], budget: float, score: Objective, runs: Sequence[Run]) -> list[Planned]:
     """The trainings of the best of each depth with so many times the steps, each at the rate that was tuned for it."""
     wanted = [
-        Planned(record, tested(split, everything=plan.nested), fold, seed, budget, rate)
+        Planned(record, tested(split, everything=plan.nested), plan.nested, len(splits), fold, seed, budget, rate)
         for seed in range(plan.seeds)
         for fold, split in enumerate(splits)
         for record in best_of_each(plan.points_of(fold), "depth", score, EACH_DEPTH)
-        if (rate := tuned_rate(runs, record, fold if plan.nested else 0, budget, score))
+        if (rate := tuned_rate(plan, runs, record, fold, budget, score))
     ]
     return _once(wanted)
 
 
-def tuned_rate(runs: Sequence[Run], record: TrialRecord, fold: int, budget: float, score: Objective) -> float | None:
-    """The rate of the best tuning of a network; None before it is tuned."""
+def tuned_rate(
+    plan: Plan, runs: Sequence[Run], record: TrialRecord, fold: int, budget: float, score: Objective
+) -> float | None:
+    """The rate of the best tuning of a network, nested: of those without a fold; None before it is tuned."""
+    wanted = (record.hash, plan.nested, *((plan.folds, fold) if plan.nested else (1, 0)), budget)
     found = {
         run.rate: sum(run.scores[score])
         for run in runs
-        if run.tuning and (run.hash, run.fold, run.budget) == (record.hash, fold, budget)
+        if run.tuning and (run.hash, run.nested, run.folds, run.fold, run.budget) == wanted
     }
-    return max(found, key=lambda rate: found[rate]) if found else None
+    return max(sorted(found), key=lambda rate: found[rate]) if found else None
 
 
 def _once(wanted: Sequence[Planned]) -> list[Planned]:
@@ -149,11 +150,17 @@ def _once(wanted: Sequence[Planned]) -> list[Planned]:
 
 
 def in_words(each: Planned | Run) -> str:
-    """`without fold 2, seed 1, 4 times the steps`."""
-    words = f"without fold {each.fold + 1}, seed {each.seed + 1}"
+    """`without fold 2 of 5, seed 1, 4 times the steps, 0.5 times the rate`."""
+    words = f"without fold {each.fold + 1} of {each.folds}, " if each.folds > 1 else ""
+    words += f"seed {each.seed + 1}"
     if each.budget != 1:
         words += f", {each.budget:g} times the steps, {each.rate:g} times the rate"
     return words + (" (tuning)" if each.tuning else "")
+
+
+def _tuned(split: Split) -> Split:
+    """A search's own split, without its test images."""
+    return replace(split, test=(), by="tuning")
 
 
 def tested(split: Split, *, everything: bool) -> Split:
@@ -253,5 +260,7 @@ class Repetition:
             each.parts = 2
         if again:
             self._waiting.insert(0, each)
+        else:
+            self._confirmed.fail(Failure(each.key, failed.reason))
         where = f"{each.record.name} {in_words(each)}"
         return Noted(f"{where}: {failed.reason}; {'once more' if again else 'left out'}")
