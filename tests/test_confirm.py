@@ -60,7 +60,7 @@ def test_the_report_leads_with_the_verdict_and_what_is_done_is_kept(study, call)
     networks = {line.split()[0] for line in first}
     assert "unet" in networks
     assert len(networks) == 4
-    assert Counter(first) == {f"{name}  without fold {fold} of 2, seed 1": 1 for name in networks for fold in (1, 2)}
+    assert Counter(first) == {f"{name}  without fold {fold}, seed 1": 1 for name in networks for fold in (1, 2)}
     assert out.splitlines()[-2].startswith("Tested: 2 images that no search has seen; 2 folds x 1 seed, 8 of 8 ")
     assert out.splitlines()[-1] == f"report: {study / 'report.html'}"
     lines = out.splitlines()[-len(answers(study / "report.html")) - 1 : -1]

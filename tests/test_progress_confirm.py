@@ -20,7 +20,7 @@ def shown(*events):
 
 
 def repeated(**values):
-    each = Planned(finalist(4, 2), SPLITS[0], nested=False, folds=2, fold=1, seed=0, **values)
+    each = Planned(finalist(4, 2), "crossed 2", SPLITS[0], fold=1, seed=0, **values)
     each.score = score(4, [0.5, 0.75])
     return Repeated("#4", each.run(10.0), each.score, Confirming(3, 8, 60.0, None))
 
@@ -28,14 +28,13 @@ def repeated(**values):
 def test_a_line_for_each_training():
     assert shown(Confirming(2, 8, 40.0, None), repeated()) == [
         "trainings: 2 of 8 are done",
-        "      #4  without fold 2 of 2, seed 1: Dice 0.6250, IoU 0.3125 on 2 test images   "
-        "[3 of 8, about 1 min 40 s left]",
+        "      #4  without fold 2, seed 1: Dice 0.6250, IoU 0.3125 on 2 test images   [3 of 8, about 1 min 40 s left]",
     ]
 
 
 def test_tunings_are_scored_on_validation_images():
     assert shown(repeated(budget=4.0, rate=0.5, tuning=True)) == [
-        "      #4  without fold 2 of 2, seed 1, 4 times the steps, 0.5 times the rate (tuning): "
+        "      #4  without fold 2, seed 1, 4 times the steps, 0.5 times the rate (tuning): "
         "Dice 0.6250, IoU 0.3125 on 2 validation images   [3 of 8, about 1 min 40 s left]"
     ]
 

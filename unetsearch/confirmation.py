@@ -114,7 +114,7 @@ def confirm(
                 _trained(wanted, plan, confirmed, seconds)
             finally:
                 page = leave_report(folder, opened.space, opened.facts, opened.studies)
-            return Verdict(page, what_is_confirmed(opened.space, opened.studies), opened.facts["data"])
+            return Verdict(page, what_is_confirmed(opened.studies), opened.facts["data"])
 
 
 def read_budgets(text: str) -> tuple[float, ...]:
@@ -179,7 +179,9 @@ def _plan(
         seeds=seeds,
         budgets=budgets,
         margin=margin,
+        score=ranked_by(opened.space.objectives),
         groups=groups,
+        # nested, a baseline's score is that of a search which saw every image: it chooses nothing
         points=() if nested else tuple(record.baseline for record in points if record.baseline),
         finalists=(finalists(records, opened.space.objectives),),
     )
@@ -247,9 +249,9 @@ def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float |
 
 def _stages(wanted: _Wanted, plan: Plan, confirmed: Confirmed) -> Iterator[list[Planned]]:
     """The trainings with the search's steps; then for each budget those that find a rate, and those that use it."""
-    splits, score = _outer(wanted, plan), ranked_by(wanted.opened.space.objectives)
+    splits = _outer(wanted, plan)
     yield planned(plan, splits)
     for budget in plan.budgets:
         if budget != 1:
-            yield tunings(plan, splits if plan.nested else [wanted.data.split], budget, score)
-            yield longer(plan, splits, budget, score, confirmed.runs)
+            yield tunings(plan, splits if plan.nested else [wanted.data.split], budget)
+            yield longer(plan, splits, budget, confirmed.runs)

@@ -27,7 +27,7 @@ def run_of(plan, record, fold, seed, scores, **values):
     """`scores`: Dice by image. IoU is half of it, and F1 of objects what is left to 1."""
     known = {"dice": scores, "iou": [each / 2 for each in scores.values()], "object_f1": []}
     known |= {"dice": list(scores.values()), "object_f1": [1 - each for each in scores.values()]}
-    usual = {"folds": plan.folds, "nested": plan.nested, "started": 0.0, "finished": 10.0}
+    usual = {"design": plan.design, "started": 0.0, "finished": 10.0}
     return Run(
         hash=record.hash,
         fold=fold,

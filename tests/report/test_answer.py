@@ -11,8 +11,6 @@ from unetsearch.report.confirmation import confirmation
 from unetsearch.report.confirmation_figures import confirmed_front_figure, matrix_figure, profile_figure
 from unetsearch.report.page import render_page
 
-OBJECTIVES = ("dice", "params")
-
 FINALISTS = (
     network(0, 1, 0.7),
     network(1, 2, 0.8),
@@ -26,8 +24,8 @@ GAINS = {1: 0.0, 2: 63 * STEP, 3: 64 * STEP, 4: 32 * STEP}
 TAKEN = "#1 (depth 2, plain skips, plain encoder, 12-24-48; 2.00 k parameters, 2.00 MMACs): Dice 0.6475."
 
 
-def confirmed(plan, value, objectives=OBJECTIVES, records=FINALISTS):
-    return confirmation(plan, runs_of(plan, value), records, objectives)
+def confirmed(plan, value, records=FINALISTS):
+    return confirmation(plan, runs_of(plan, value), records)
 
 
 def told(plan, value, **values):
@@ -117,9 +115,7 @@ def test_what_could_not_be_trained_is_named():
     plan = plan_of(*FINALISTS)
     runs = runs_of(plan, exact(GAINS))
     lost = [run for run in runs if run.hash == FINALISTS[2].hash]
-    found = confirmation(
-        plan, [run for run in runs if run not in lost], FINALISTS, OBJECTIVES, [failure(run) for run in lost]
-    )
+    found = confirmation(plan, [run for run in runs if run not in lost], FINALISTS, [failure(run) for run in lost])
     lines = answer(found, "cells")
     assert lines[0] == "cells: depth 2 is enough: no other one is better (95 %)."
     assert lines[-2:] == (
@@ -144,7 +140,7 @@ def test_another_score_is_called_by_its_name():
         replace(own, curve=tuple(replace(score, object_f1=1 - score.dice) for score in own.curve)) for own in FINALISTS
     ]
     gains = {depth: -gain for depth, gain in GAINS.items()}
-    lines = told(plan_of(*turned), exact(gains), objectives=("object_f1", "params"), records=turned)
+    lines = told(plan_of(*turned, score="object_f1"), exact(gains), records=turned)
     assert lines[0] == "cells: depth 2 is enough: a better one gains at most 0.001 F1 of objects (95 %)."
     assert "2.00 MMACs): F1 of objects 0.4756." in lines[1]
     assert lines[2].endswith("gains +0.0303 (+0.0303 to +0.0303, 95 %) F1 of objects.")
@@ -156,9 +152,9 @@ def longer(gains, by_budget):
     runs = runs_of(plan, exact(gains))
     for budget, theirs in by_budget.items():
         for own in FINALISTS[:2]:
-            runs.append(run_of(plan, own, 0, 0, {0: 0.5}, folds=1, tuning=True, budget=budget))
+            runs.append(run_of(plan, own, 0, 0, {0: 0.5}, tuning=True, budget=budget))
         runs += runs_of(plan, exact(theirs), budget=budget)
-    return answer(confirmation(plan, runs, FINALISTS, OBJECTIVES), "cells")
+    return answer(confirmation(plan, runs, FINALISTS), "cells")
 
 
 def test_a_verdict_that_turns_with_longer_trainings_is_none():

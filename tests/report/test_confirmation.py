@@ -12,8 +12,6 @@ from unetsearch.statistics.gain import gain
 from unetsearch.statistics.outcomes import cells_of
 from unetsearch.statistics.verdict import needed, verdict
 
-OBJECTIVES = ("dice", "params")
-
 FINALISTS = (
     network(0, 1),
     network(1, 2),
@@ -43,7 +41,7 @@ def array(plan, value, choose):
 
 def test_crossed_numbers_are_those_of_an_independent_computation():
     plan, value = plan_of(*FINALISTS), noisy({1: 0.0, 2: 0.02, 3: 0.03, 4: 0.0}, 0.01)
-    found = confirmation(plan, runs_of(plan, value), FINALISTS, OBJECTIVES)
+    found = confirmation(plan, runs_of(plan, value), FINALISTS)
     arrays = [array(plan, value, lambda _, own=own: own) for own in FINALISTS]
     points, labels, order = cells(arrays[:4]), [1, 2, 2, 3], [1, 2, 3]
     depth, skip = found.factors
@@ -81,7 +79,7 @@ def nested():
 def test_nested_numbers_are_those_of_what_each_search_chose():
     plan, own, unet = nested()
     value = noisy({1: 0.0, 2: 0.02, 4: 0.01}, 0.01)
-    found = confirmation(plan, runs_of(plan, value), FINALISTS, OBJECTIVES)
+    found = confirmation(plan, runs_of(plan, value), FINALISTS)
     shallow, deep, baseline = (
         array(plan, value, choose) for choose in (lambda fold: own[fold][0], lambda fold: own[fold][1], lambda _: unet)
     )
@@ -105,7 +103,7 @@ def test_what_one_search_has_nothing_of_is_not_judged():
     deeper = network(31, 3, 0.4)
     plan = replace(plan, finalists=((*own[0], deeper, unet), *plan.finalists[1:]))
     value = exact({1: 0.0, 2: 16 * STEP, 3: 64 * STEP, 4: 0.0})
-    (depth,) = confirmation(plan, runs_of(plan, value), FINALISTS, OBJECTIVES).factors
+    (depth,) = confirmation(plan, runs_of(plan, value), FINALISTS).factors
     assert depth.verdict.decided == 2
     assert depth.verdict.reasons == ("nothing is known of 3: no scores",)
 
@@ -113,7 +111,7 @@ def test_what_one_search_has_nothing_of_is_not_judged():
 def test_a_depth_that_the_whole_search_lacks_is_not_judged():
     plan, _, unet = nested()
     records = (FINALISTS[0], unet)
-    (depth,) = confirmation(plan, runs_of(plan, exact({1: 0.0, 2: 0.5, 4: 0.0})), records, OBJECTIVES).factors
+    (depth,) = confirmation(plan, runs_of(plan, exact({1: 0.0, 2: 0.5, 4: 0.0})), records).factors
     assert (depth.verdict.decided, depth.verdict.possible) == (None, (1,))
     assert depth.verdict.reasons == (
         "1 is all there is: nothing to compare it with",
@@ -126,21 +124,21 @@ def test_another_score_as_the_objective():
     turned = [
         replace(own, curve=tuple(replace(score, object_f1=1 - score.dice) for score in own.curve)) for own in FINALISTS
     ]
-    plan = plan_of(*turned)
+    plan = plan_of(*turned, score="object_f1")
     runs = runs_of(plan, exact({1: 0.0, 2: 16 * STEP, 3: 32 * STEP, 4: 0.0}))
-    found = confirmation(plan, runs, turned, ("object_f1", "params"))
+    found = confirmation(plan, runs, turned)
     assert found.score == "object_f1"
     assert found.factors[0].verdict.decided == 1
     assert found.factors[0].standings[2].loss == 32 * STEP
-    assert confirmation(plan, runs, turned, OBJECTIVES).factors[0].verdict.decided == 3
+    assert confirmation(replace(plan, score="dice"), runs, turned).factors[0].verdict.decided == 3
 
 
 def test_nothing_is_confirmed_before_a_run_of_every_finalist():
     plan = plan_of(*FINALISTS)
     runs = runs_of(plan, exact({1: 0.0, 2: 0.0, 3: 0.0, 4: 0.0}))
-    assert confirmation(plan, [], FINALISTS, OBJECTIVES) is None
+    assert confirmation(plan, [], FINALISTS) is None
     lacking = [run for run in runs if run.hash != FINALISTS[0].hash]
-    assert confirmation(plan, lacking, FINALISTS, OBJECTIVES) is None
+    assert confirmation(plan, lacking, FINALISTS) is None
 
 
 def test_runs_that_some_finalist_lacks_do_not_count():
@@ -148,8 +146,8 @@ def test_runs_that_some_finalist_lacks_do_not_count():
     runs = runs_of(plan, value)
     first = [run for run in runs if run.seed == 0]
     some = [run for run in runs if run.seed == 1 and run.hash == FINALISTS[3].hash]
-    partial = confirmation(plan, [*first, *some], FINALISTS, OBJECTIVES)
-    whole = confirmation(replace(plan, seeds=1), first, FINALISTS, OBJECTIVES)
+    partial = confirmation(plan, [*first, *some], FINALISTS)
+    whole = confirmation(replace(plan, seeds=1), first, FINALISTS)
     assert (partial.factors, partial.tested, partial.against) == (whole.factors, whole.tested, whole.against)
     assert (partial.done, partial.of, partial.left_out) == (18, 30, ())
 
@@ -159,15 +157,15 @@ def test_trainings_of_other_plans_do_not_count():
     runs = runs_of(plan, value)
     better = exact({1: 0.4, 2: 0.0, 3: 0.0, 4: 0.0})
     others = [
-        *runs_of(plan, better, folds=5),
-        *runs_of(plan, better, nested=True),
+        *runs_of(plan, better, design="crossed 5"),
+        *runs_of(plan, better, design="nested 3"),
         *runs_of(plan, better, budget=4.0),
-        *runs_of(plan, better, folds=1, tuning=True, budget=4.0),
+        *runs_of(plan, better, tuning=True, budget=4.0),
         *runs_of(plan_of(network(9, 1)), better),
         *(run for run in runs_of(replace(plan, seeds=3), better) if run.seed == 2),
     ]
-    expected = confirmation(plan, runs, FINALISTS, OBJECTIVES)
-    found = confirmation(plan, [*others, *runs], FINALISTS, OBJECTIVES)
+    expected = confirmation(plan, runs, FINALISTS)
+    found = confirmation(plan, [*others, *runs], FINALISTS)
     assert replace(found, seconds=0) == replace(expected, seconds=0)
 
 
@@ -176,13 +174,13 @@ def test_a_finalist_that_could_not_be_trained_is_left_out_and_named():
     runs = runs_of(plan, value)
     kept = [run for run in runs if run.hash != FINALISTS[3].hash]
     failures = [failure(run) for run in runs if run.hash == FINALISTS[3].hash]
-    found = confirmation(plan, kept, FINALISTS, OBJECTIVES, failures)
+    found = confirmation(plan, kept, FINALISTS, failures)
     assert found.left_out == ("#3",)
     assert [standing.label for standing in found.factors[0].standings] == [1, 2]
     assert "#3" not in [tested.record.name for tested in found.tested]
-    again = confirmation(plan, runs, FINALISTS, OBJECTIVES, failures)
-    assert again == confirmation(plan, runs, FINALISTS, OBJECTIVES), "it was trained since"
-    one = confirmation(plan, [run for run in runs if run != runs[0]], FINALISTS, OBJECTIVES, [failure(runs[0])])
+    again = confirmation(plan, runs, FINALISTS, failures)
+    assert again == confirmation(plan, runs, FINALISTS), "it was trained since"
+    one = confirmation(plan, [run for run in runs if run != runs[0]], FINALISTS, [failure(runs[0])])
     assert (one.left_out, one.tested[0].trainings) == ((), 5), "one run of it failed: that run is left out for all"
 
 
@@ -193,7 +191,7 @@ def test_nested_the_next_best_stands_for_what_could_not_be_trained():
     value = exact({1: 0.0, 2: 16 * STEP, 4: 0.0})
     runs = runs_of(plan, value)
     lost = [run for run in runs if run.hash == own[0][1].hash]
-    found = confirmation(plan, [run for run in runs if run not in lost], FINALISTS, OBJECTIVES, map_failures(lost))
+    found = confirmation(plan, [run for run in runs if run not in lost], FINALISTS, map_failures(lost))
     assert found.left_out == ("#20 of the search without part 1",)
     assert [standing.loss for standing in found.factors[0].standings] == [16 * STEP, 0.0]
 
@@ -205,7 +203,7 @@ def map_failures(runs):
 def test_nested_a_fold_that_was_not_begun_is_no_failure():
     plan, _, _ = nested()
     runs = runs_of(plan, exact({1: 0.0, 2: 0.0, 4: 0.0}))
-    found = confirmation(plan, [run for run in runs if run.fold == 0], FINALISTS, OBJECTIVES)
+    found = confirmation(plan, [run for run in runs if run.fold == 0], FINALISTS)
     assert (found.left_out, found.images, found.done, found.of) == ((), 4, 6, 18)
 
 
@@ -214,7 +212,7 @@ def test_nothing_but_baselines_could_be_trained():
     runs = runs_of(plan, exact({1: 0.0, 2: 0.0, 3: 0.0, 4: 0.0}))
     kept = [run for run in runs if run.hash == FINALISTS[4].hash]
     failures = map_failures(run for run in runs if run not in kept)
-    found = confirmation(plan, kept, FINALISTS, OBJECTIVES, failures)
+    found = confirmation(plan, kept, FINALISTS, failures)
     assert (found.factors, found.against) == ((), None)
     assert found.left_out == ("#0", "#1", "#2", "#3")
 
@@ -223,7 +221,7 @@ def test_the_rate_that_was_tuned_is_the_one_that_counts():
     plan = replace(plan_of(*FINALISTS[:2]), budgets=(1.0, 4.0))
     level = exact({1: 0.0, 2: 0.0})
     tunings = [
-        run_of(plan, own, 0, 0, {0: 0.5 + (rate == 2.0) / 4}, folds=1, tuning=True, budget=4.0, rate=rate)
+        run_of(plan, own, 0, 0, {0: 0.5 + (rate == 2.0) / 4}, tuning=True, budget=4.0, rate=rate)
         for own in FINALISTS[:2]
         for rate in (0.5, 1.0, 2.0)
     ]
@@ -231,6 +229,6 @@ def test_the_rate_that_was_tuned_is_the_one_that_counts():
     runs = [*runs_of(plan, level), *tunings, *runs_of(plan, better, budget=4.0, rate=2.0)]
     old = runs_of(plan, worse, budget=4.0, rate=0.5)
     for order in ([*runs, *old], [*old, *runs]):
-        found = confirmation(plan, order, FINALISTS, OBJECTIVES)
+        found = confirmation(plan, order, FINALISTS)
         assert [(budget, factor.verdict.decided) for budget, factor in found.longer] == [(4.0, 2)]
         assert found.factors[0].verdict.decided == 1

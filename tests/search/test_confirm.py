@@ -80,7 +80,7 @@ def test_the_recipe_is_the_search_s_own_scored_once_at_its_end(plan, repeat):
     assert job.recipe == replace(plan.finalists[0][0].recipe, evaluations=1)
     assert (job.parts, job.preview, job.folder) == (1, (), "")
     again = replace(plan, budgets=(4.0,))
-    wanted = tunings(again, SPLITS[:1], 4.0, "dice")[0]
+    wanted = tunings(again, SPLITS[:1], 4.0)[0]
     base = plan.finalists[0][0].recipe
     assert wanted.recipe == replace(
         base, steps=4 * base.steps, learning_rate=wanted.rate * base.learning_rate, evaluations=1
@@ -136,9 +136,9 @@ def test_a_failure_is_tried_once_more_and_then_left_out(plan, repeat, confirmed,
     pool = ConfirmPool(fail={1: diverged, 3: diverged, 4: diverged})
     events = repeat(planned(plan, SPLITS), pool)
     assert [event.text for event in events if isinstance(event, Noted)] == [
-        "#0 without fold 1 of 2, seed 1: the loss was nan; once more",
-        "#1 without fold 1 of 2, seed 1: the loss was nan; once more",
-        "#1 without fold 1 of 2, seed 1: the loss was nan; left out",
+        "#0 without fold 1, seed 1: the loss was nan; once more",
+        "#1 without fold 1, seed 1: the loss was nan; once more",
+        "#1 without fold 1, seed 1: the loss was nan; left out",
     ]
     assert seen(pool.jobs)[:5] == [(1, (0, 1), 11)] * 2 + [(2, (0, 1), 11)] * 2 + [(1, (2, 3), 11)]
     assert len(confirmed.runs) == 7
@@ -154,7 +154,7 @@ def test_out_of_memory_goes_on_in_two_parts(plan, repeat, confirmed):
     pool = ConfirmPool(fail={1: Failed("out of memory", "memory")})
     events = repeat(planned(plan, SPLITS)[:2], pool)
     assert [event.text for event in events if isinstance(event, Noted)] == [
-        "#0 without fold 1 of 2, seed 1: out of memory; once more"
+        "#0 without fold 1, seed 1: out of memory; once more"
     ]
     assert [job.parts for job in pool.jobs] == [1, 2, 1]
     assert pool.jobs[0] == replace(pool.jobs[1], parts=1)
@@ -182,18 +182,17 @@ def test_a_full_disk_ends_it_and_keeps_what_is_finished(plan, runner, repeat, co
 
 
 def test_tunings_are_scored_on_validation_images_and_see_no_test_image(plan, repeat, confirmed):
-    score = "dice"
     pool = ConfirmPool()
-    repeat(tunings(plan, SPLITS[:1], 4.0, score), pool)
+    repeat(tunings(plan, SPLITS[:1], 4.0), pool)
     assert [(job.split.train, job.split.validation, job.split.test) for job in pool.jobs] == [((0, 1), (2, 3), ())] * 6
     rates = [0.004 * rate for rate in (0.5, 1.0, 2.0)]
     assert [(job.architecture.depth, job.recipe.learning_rate, job.recipe.steps) for job in pool.jobs] == [
         (depth, pytest.approx(rate), 16) for depth in (1, 2) for rate in rates
     ]
     assert all(run.tuning and run.images == (2, 3) for run in confirmed.runs)
-    assert in_words(planned(plan, SPLITS)[0]) == "without fold 1 of 2, seed 1"
-    wanted = tunings(plan, SPLITS[:1], 4.0, score)[0]
-    assert in_words(wanted) == "seed 1, 4 times the steps, 0.5 times the rate (tuning)"
+    assert in_words(planned(plan, SPLITS)[0]) == "without fold 1, seed 1"
+    wanted = tunings(plan, SPLITS[:1], 4.0)[0]
+    assert in_words(wanted) == "without fold 1, seed 1, 4 times the steps, 0.5 times the rate (tuning)"
 
 
 def test_longer_trainings_take_the_rate_that_was_best_in_tuning(plan, repeat, confirmed):
@@ -204,15 +203,15 @@ def test_longer_trainings_take_the_rate_that_was_best_in_tuning(plan, repeat, co
             best = {1: 0.002, 2: 0.008}[job.architecture.depth]
             return 0.9 - abs(job.recipe.learning_rate - best)
 
-    assert longer(plan, SPLITS, 4.0, "dice", confirmed.runs) == [], "nothing is tuned yet"
-    repeat(tunings(plan, SPLITS[:1], 4.0, "dice"), Tuned())
+    assert longer(plan, SPLITS, 4.0, confirmed.runs) == [], "nothing is tuned yet"
+    repeat(tunings(plan, SPLITS[:1], 4.0), Tuned())
     records = plan.finalists[0]
     for fold in (0, 1):
-        found = [tuned_rate(plan, confirmed.runs, record, fold, 4.0, "dice") for record in records]
-        assert found == [0.5, 2.0], "tuned once, whatever the fold"
-    assert tuned_rate(plan, confirmed.runs, records[0], 0, 2.0, "dice") is None
+        found = [tuned_rate(plan, confirmed.runs, record, fold, 4.0) for record in records]
+        assert found == ([0.5, 2.0] if fold == 0 else [None, None]), "tuned once, and not without each fold"
+    assert tuned_rate(plan, confirmed.runs, records[0], 0, 2.0) is None
     pool = Tuned()
-    repeat(longer(plan, SPLITS, 4.0, "dice", confirmed.runs), pool)
+    repeat(longer(plan, SPLITS, 4.0, confirmed.runs), pool)
     assert len(pool.jobs) == 8
     assert {(job.architecture.depth, job.recipe.learning_rate) for job in pool.jobs} == {(1, 0.002), (2, 0.008)}
     assert all(job.split.validation == TEST for job in pool.jobs)
@@ -229,13 +228,13 @@ def test_nested_each_fold_tunes_for_itself(plan, repeat, confirmed):
     plan = replace(plan, nested=True, finalists=((record,), (record,)))
     splits = (replace(SPLITS[0], test=(4,)), replace(SPLITS[1], test=(5,)))
     pool = Tuned()
-    repeat(tunings(plan, splits, 4.0, "dice"), pool)
+    repeat(tunings(plan, splits, 4.0), pool)
     assert [job.split.validation for job in pool.jobs] == [(2, 3)] * 3 + [(0, 1)] * 3
-    found = [tuned_rate(plan, confirmed.runs, record, fold, 4.0, "dice") for fold in (0, 1)]
+    found = [tuned_rate(plan, confirmed.runs, record, fold, 4.0) for fold in (0, 1)]
     assert found == [0.5, 2.0]
 
 
 def test_the_best_two_of_each_depth_are_tuned(plan):
     chosen = tuple(finalist(number, 1, dice=0.5 + number / 100) for number in range(4))
-    wanted = tunings(replace(plan, finalists=(chosen,)), SPLITS[:1], 4.0, "dice")
+    wanted = tunings(replace(plan, finalists=(chosen,)), SPLITS[:1], 4.0)
     assert [each.record.name for each in wanted[::3]] == ["#3", "#2"]

@@ -11,8 +11,7 @@ from unetsearch.search.storage import read_studies
 
 RUN = Run(
     hash="a",
-    nested=False,
-    folds=5,
+    design="crossed 5",
     fold=1,
     seed=2,
     budget=4.0,
@@ -35,6 +34,7 @@ def plan(space):
         seeds=3,
         budgets=(1.0, 4.0),
         margin=0.02,
+        score="iou",
         groups=("a", "a", "b"),
         points=("unet",),
         finalists=(records[:1], records[1:]),
@@ -87,7 +87,7 @@ def test_a_training_that_was_written_twice_counts_once(studies):
 @pytest.mark.parametrize(
     "change",
     [
-        {"hash": "b"}, {"nested": True}, {"folds": 3}, {"fold": 0}, {"seed": 0}, {"budget": 1.0}, {"rate": 1.0},
+        {"hash": "b"}, {"design": "nested 5"}, {"fold": 0}, {"seed": 0}, {"budget": 1.0}, {"rate": 1.0},
         {"tuning": False},
     ],
 )  # fmt: skip

@@ -7,10 +7,10 @@ import numpy as np
 
 from unetsearch.report.confirmed_scores import Finalists, Rows, Scores
 from unetsearch.search.confirm import tuned_rate
-from unetsearch.search.confirmed import Failure, Key, Plan, Run
+from unetsearch.search.confirmed import Failure, Plan, Run
 from unetsearch.search.finalists import EACH_DEPTH, FACTORS, Label, best_of_each, candidates, ranked
 from unetsearch.search.records import TrialRecord
-from unetsearch.space.settings import Objective, ranked_by
+from unetsearch.space.settings import Objective
 from unetsearch.statistics.differences import Interval, compare
 from unetsearch.statistics.gain import gain
 from unetsearch.statistics.verdict import Needed, Verdict, needed, verdict
@@ -92,17 +92,14 @@ class Confirmation:
 
 
 def confirmation(
-    plan: Plan,
-    runs: Sequence[Run],
-    records: Sequence[TrialRecord],
-    objectives: Sequence[Objective],
-    failures: Sequence[Failure] = (),
+    plan: Plan, runs: Sequence[Run], records: Sequence[TrialRecord], failures: Sequence[Failure] = ()
 ) -> Confirmation | None:
     """What the runs say so far; None while no run was tested for every finalist."""
-    score = ranked_by(objectives)
-    own = [run for run in runs if _belongs(plan, run)]
-    found = [run for run in own if run.budget == 1 and not run.tuning]
-    table = Scores.of(plan, plan.of_fold, found, _failed(plan, own, failures, 1), score)
+    runs = [run for run in runs if run.design == plan.design]
+    failures = [failure for failure in failures if failure.key.design == plan.design]
+    found = [run for run in runs if run.budget == 1 and not run.tuning]
+    score = plan.score
+    table = Scores.of(plan, plan.of_fold, found, _failed(runs, failures, 1))
     if table is None:
         return None
     shown = tuple(filter(None, (_factor(name, plan, plan.points_of, table, records, score) for name in FACTORS)))
@@ -117,23 +114,17 @@ def confirmation(
         factors=shown,
         tested=_tested(plan, table, records, score),
         against=_against(plan, table, records, shown, score),
-        longer=tuple(_longer(plan, own, failures, records, score)),
+        longer=tuple(_longer(plan, runs, failures, records, score)),
         left_out=tuple(dict.fromkeys(table.left_out.values())),
-        seconds=sum(run.finished - run.started for run in own),
+        seconds=sum(run.finished - run.started for run in runs),
     )
 
 
-def _failed(plan: Plan, runs: Sequence[Run], failures: Sequence[Failure], budget: float) -> set[tuple[str, int]]:
+def _failed(runs: Sequence[Run], failures: Sequence[Failure], budget: float) -> set[tuple[str, int]]:
     """Whose training without which fold failed; one that could not be tuned at all could not be trained."""
     tuned = {(run.hash, run.fold) for run in runs if run.tuning and run.budget == budget}
-    keys = [failure.key for failure in failures if _belongs(plan, failure.key) and failure.key.budget == budget]
+    keys = [failure.key for failure in failures if failure.key.budget == budget]
     return {(key.hash, key.fold) for key in keys if not (key.tuning and (key.hash, key.fold) in tuned)}
-
-
-def _belongs(plan: Plan, key: Run | Key) -> bool:
-    """Whether a training is one of those that are planned now, and not of another number of folds."""
-    folds = plan.folds if plan.nested or not key.tuning else 1
-    return (key.nested, key.folds) == (plan.nested, folds)
 
 
 def _longer(
@@ -150,13 +141,13 @@ def _longer(
 
     for budget in plan.budgets:
         rates = {
-            (record.hash, fold): tuned_rate(plan, runs, record, fold, budget, score)
+            (record.hash, fold): tuned_rate(plan, runs, record, fold if plan.nested else 0, budget)
             for fold in range(plan.folds)
             for record in points(fold)
         }
         found = [run for run in runs if run.budget == budget != 1 and not run.tuning]
         found = [run for run in found if run.rate == rates.get((run.hash, run.fold))]
-        table = Scores.of(plan, points, found, _failed(plan, runs, failures, budget), score)
+        table = Scores.of(plan, points, found, _failed(runs, failures, budget))
         factor = table and _factor("depth", plan, points, table, records, score)
         if factor:
             yield budget, factor

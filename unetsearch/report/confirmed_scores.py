@@ -7,7 +7,6 @@ import numpy as np
 
 from unetsearch.search.confirmed import Plan, Run
 from unetsearch.search.records import TrialRecord
-from unetsearch.space.settings import Objective
 from unetsearch.statistics.outcomes import Cells, cells_of
 
 Rows = Sequence[Sequence[str | None]]
@@ -33,15 +32,12 @@ class Scores:
 
     @classmethod
     def of(
-        cls,
-        plan: Plan,
-        finalists: Finalists,
-        runs: Sequence[Run],
-        failed: Collection[tuple[str, int]],
-        score: Objective,
+        cls, plan: Plan, finalists: Finalists, runs: Sequence[Run], failed: Collection[tuple[str, int]]
     ) -> "Scores | None":
         """None while no run was tested for every finalist. `failed`: whose training without which fold failed."""
-        scores = {(run.hash, run.fold, run.seed): dict(zip(run.images, run.scores[score], strict=True)) for run in runs}
+        scores = {
+            (run.hash, run.fold, run.seed): dict(zip(run.images, run.scores[plan.score], strict=True)) for run in runs
+        }
         lost = dict(_lost(plan, finalists, scores.keys(), failed))
         whole = tuple(
             (fold, seed)

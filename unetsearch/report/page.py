@@ -8,6 +8,7 @@ from plotly.offline import get_plotlyjs
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.drawing.svg import draw_svg
 from unetsearch.report.confirmation_page import confirmed_parts
+from unetsearch.report.effort import by_hand
 from unetsearch.report.figures import curves_figure, depth_figure, front_figure, hypervolume_figure, timeline_figure
 from unetsearch.report.html import box, plot, table
 from unetsearch.report.images import agreement, class_colours, data_uri, shown_dice
@@ -94,7 +95,8 @@ def _parts(report: ReportData, points: Sequence[NetworkPoint]) -> Iterator[str]:
     if report.confirmed is not None:
         yield from confirmed_parts(report.confirmed, report.data_name)
         yield "<h2>What the search saw</h2>"
-    yield box(summary(report.records, points, report.by))
+    effort = by_hand(report.records, report.size)
+    yield box((*summary(report.records, points, report.by), *([effort] if effort else [])))
     if points:
         yield from _results(report, points)
     yield from _search(report)

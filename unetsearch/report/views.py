@@ -26,7 +26,7 @@ class ReportData:
     """Everything a report is made of. `notes`: what was found in the data. `seconds`: of training, in all.
 
     `settings_yaml`: the resolved study. `versions`: of software and machine, by name. `confirmed`: what was tested on
-    other images, None where nothing was.
+    other images, None where nothing was. `size`: the points of the space, None where they are without number.
     """
 
     name: str
@@ -40,6 +40,7 @@ class ReportData:
     seconds: float
     versions: Mapping[str, str]
     confirmed: Confirmation | None = None
+    size: int | None = None
 
     @property
     def by(self) -> Objective:

@@ -21,12 +21,12 @@ from unetsearch.search.storage import Studies
 from unetsearch.space.space import SearchSpace
 
 
-def what_is_confirmed(space: SearchSpace, studies: Studies) -> Confirmation | None:
+def what_is_confirmed(studies: Studies) -> Confirmation | None:
     """What was confirmed of a study so far; None where nothing was."""
     confirmed = read_confirmed(studies)
     if confirmed is None:
         return None
-    return confirmation(confirmed.plan, confirmed.runs, studies.records, space.objectives, confirmed.failures)
+    return confirmation(confirmed.plan, confirmed.runs, studies.records, confirmed.failures)
 
 
 def leave_report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, Any], studies: Studies) -> Path:
@@ -49,7 +49,8 @@ def leave_report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, An
         previews=tuple(load_previews(folder, shown)),
         seconds=progress_of(space, records).seconds,
         versions=facts["versions"],
-        confirmed=what_is_confirmed(space, studies),
+        confirmed=what_is_confirmed(studies),
+        size=space.size,
     )
     try:
         return write_report(folder.path, data)

@@ -13,7 +13,6 @@ from unetsearch.search.messages import Done, Failed, Job, Resumed, Stopped
 from unetsearch.search.pool import Pool
 from unetsearch.search.records import TrialRecord
 from unetsearch.space.recipe import Recipe
-from unetsearch.space.settings import Objective
 from unetsearch.statistics.intervals import covered
 from unetsearch.training.score import Score
 
@@ -35,9 +34,8 @@ class Planned:
     """One training that is wanted. `split`: its training images, and as validation the images it is scored on."""
 
     record: TrialRecord
+    design: str
     split: Split
-    nested: bool
-    folds: int
     fold: int
     seed: int
     budget: float = 1.0
@@ -51,8 +49,7 @@ class Planned:
     @property
     def key(self) -> Key:
         """As that of its Run."""
-        values = (self.nested, self.folds, self.fold, self.seed, self.budget, self.rate, self.tuning)
-        return Key(self.record.hash, *values)
+        return Key(self.record.hash, self.design, self.fold, self.seed, self.budget, self.rate, self.tuning)
 
     @property
     def recipe(self) -> Recipe:
@@ -67,7 +64,7 @@ class Planned:
 
     def job(self, folder: StudyFolder, base_seed: int) -> Job:
         """What a trainer is told. The search's own seed is not used again: its score was chosen."""
-        name = "-".join(str(part) for part in ("confirm", *self.key))
+        name = "-".join(str(part).replace(" ", "-") for part in ("confirm", *self.key))
         return Job(
             architecture=self.record.architecture,
             recipe=self.recipe,
@@ -98,7 +95,7 @@ def planned(plan: Plan, splits: Sequence[Split]) -> list[Planned]:
     Tested on the test images.
     """
     wanted = [
-        Planned(record, tested(split, everything=plan.nested), plan.nested, len(splits), fold, seed)
+        Planned(record, plan.design, tested(split, everything=plan.nested), fold, seed)
         for seed in range(plan.seeds)
         for fold, split in enumerate(splits)
         for record in plan.of_fold(fold)
@@ -106,41 +103,38 @@ def planned(plan: Plan, splits: Sequence[Split]) -> list[Planned]:
     return _once(wanted)
 
 
-def tunings(plan: Plan, splits: Sequence[Split], budget: float, score: Objective) -> list[Planned]:
+def tunings(plan: Plan, splits: Sequence[Split], budget: float) -> list[Planned]:
     """Trainings of the best of each depth, longer and at several rates, each scored on validation images.
 
     `splits`: those of the searches that chose them: one a fold where it is nested, else one.
     """
     wanted = [
-        Planned(record, _tuned(split), plan.nested, len(splits), fold, 0, budget, rate, tuning=True)
+        Planned(record, plan.design, replace(split, test=(), by="tuning"), fold, 0, budget, rate, tuning=True)
         for fold, split in enumerate(splits)
-        for record in best_of_each(plan.points_of(fold), "depth", score, EACH_DEPTH)
+        for record in best_of_each(plan.points_of(fold), "depth", plan.score, EACH_DEPTH)
         for rate in RATES
     ]
     return _once(wanted)
 
 
-def longer(plan: Plan, splits: Sequence[Split], budget: float, score: Objective, runs: Sequence[Run]) -> list[Planned]:
+def longer(plan: Plan, splits: Sequence[Split], budget: float, runs: Sequence[Run]) -> list[Planned]:
     """The trainings of the best of each depth with so many times the steps, each at the rate that was tuned for it."""
     wanted = [
-        Planned(record, tested(split, everything=plan.nested), plan.nested, len(splits), fold, seed, budget, rate)
+        Planned(record, plan.design, tested(split, everything=plan.nested), fold, seed, budget, rate)
         for seed in range(plan.seeds)
         for fold, split in enumerate(splits)
-        for record in best_of_each(plan.points_of(fold), "depth", score, EACH_DEPTH)
-        if (rate := tuned_rate(plan, runs, record, fold, budget, score))
+        for record in best_of_each(plan.points_of(fold), "depth", plan.score, EACH_DEPTH)
+        if (rate := tuned_rate(plan, runs, record, fold if plan.nested else 0, budget))
     ]
     return _once(wanted)
 
 
-def tuned_rate(
-    plan: Plan, runs: Sequence[Run], record: TrialRecord, fold: int, budget: float, score: Objective
-) -> float | None:
-    """The rate of the best tuning of a network, nested: of those without a fold; None before it is tuned."""
-    wanted = (record.hash, plan.nested, *((plan.folds, fold) if plan.nested else (1, 0)), budget)
+def tuned_rate(plan: Plan, runs: Sequence[Run], record: TrialRecord, fold: int, budget: float) -> float | None:
+    """The rate of the best tuning of a network by its validation score; None before it is tuned."""
     found = {
-        run.rate: sum(run.scores[score])
+        run.rate: sum(run.scores[plan.score])
         for run in runs
-        if run.tuning and (run.hash, run.nested, run.folds, run.fold, run.budget) == wanted
+        if run.tuning and (run.hash, run.design, run.fold, run.budget) == (record.hash, plan.design, fold, budget)
     }
     return max(sorted(found), key=lambda rate: found[rate]) if found else None
 
@@ -150,17 +144,11 @@ def _once(wanted: Sequence[Planned]) -> list[Planned]:
 
 
 def in_words(each: Planned | Run) -> str:
-    """`without fold 2 of 5, seed 1, 4 times the steps, 0.5 times the rate`."""
-    words = f"without fold {each.fold + 1} of {each.folds}, " if each.folds > 1 else ""
-    words += f"seed {each.seed + 1}"
+    """`without fold 2, seed 1, 4 times the steps`."""
+    words = f"without fold {each.fold + 1}, seed {each.seed + 1}"
     if each.budget != 1:
         words += f", {each.budget:g} times the steps, {each.rate:g} times the rate"
     return words + (" (tuning)" if each.tuning else "")
-
-
-def _tuned(split: Split) -> Split:
-    """A search's own split, without its test images."""
-    return replace(split, test=(), by="tuning")
 
 
 def tested(split: Split, *, everything: bool) -> Split:

@@ -11,6 +11,7 @@ from optuna.trial import TrialState, create_trial
 
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.storage import Studies
+from unetsearch.space.settings import Objective
 
 RUN, FAILURE, PLAN = "run", "failure", "plan"
 """User attributes: of a trial, its Run or its Failure; of the study, its Plan."""
@@ -20,8 +21,7 @@ class Key(NamedTuple):
     """What tells one training of a finalist from others; the values as in Run."""
 
     hash: str
-    nested: bool
-    folds: int
+    design: str
     fold: int
     seed: int
     budget: float
@@ -31,17 +31,16 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One training of a finalist, named by its `hash`: without the images of one of `folds` parts, from a seed.
+    """One training of a finalist, named by its `hash`: without the images of a fold, from a seed.
 
-    `nested`: as in Plan. `budget`: so many times the steps of the search. `rate`: so many times its learning rate.
-    `tuning`: scored on validation images, to find the best rate, and never on the test images. `images`: the indices
-    of the scored images; `scores`: of each of them, by `dice`, `iou` and `object_f1`. `started`, `finished`: seconds
-    since the epoch.
+    `design`: that of its plan; other folds are other images. `budget`: so many times the steps of the search. `rate`:
+    so many times its learning rate. `tuning`: scored on validation images, to find the best rate, and never on the test
+    images. `images`: the indices of the scored images; `scores`: of each of them, by `dice`, `iou` and `object_f1`.
+    `started`, `finished`: seconds since the epoch.
     """
 
     hash: str
-    nested: bool
-    folds: int
+    design: str
     fold: int
     seed: int
     budget: float = 1.0
@@ -55,7 +54,7 @@ class Run:
     @property
     def key(self) -> Key:
         """What tells it from others."""
-        return Key(*(getattr(self, name) for name in Key._fields))
+        return Key(self.hash, self.design, self.fold, self.seed, self.budget, self.rate, self.tuning)
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Run":
@@ -78,9 +77,8 @@ class Plan:
 
     `nested`: every image is tested once, by what a search chose that never saw it; else all on one held-out test set.
     `folds`, `seeds`: numbers of each. `budgets`: how many times the steps. `groups`: the name of each image's group;
-    one for all, where they are one stack. `margin`: the loss in score that does not matter. `finalists`: of each outer
-    fold, where it is nested, else of the one search. `points`: the baselines that are points of the space too; none
-    where it is nested, as their scores are those of a search that saw all images.
+    one for all, where they are one stack. `margin`: the loss in `score` that does not matter. `finalists`: of each
+    outer fold, where it is nested, else of the one search. `points`: the baselines that are points of the space too.
     """
 
     nested: bool
@@ -88,6 +86,7 @@ class Plan:
     seeds: int
     budgets: tuple[float, ...] = (1.0,)
     margin: float
+    score: Objective = "dice"
     groups: tuple[str, ...]
     points: tuple[str, ...] = ()
     finalists: tuple[tuple[TrialRecord, ...], ...] = ()
@@ -100,6 +99,7 @@ class Plan:
             "seeds": self.seeds,
             "budgets": list(self.budgets),
             "margin": self.margin,
+            "score": self.score,
             "groups": list(self.groups),
             "points": list(self.points),
             "finalists": [[record.to_dict() for record in of_fold] for of_fold in self.finalists],
@@ -111,6 +111,11 @@ class Plan:
         finalists = tuple(tuple(map(TrialRecord.from_dict, of_fold)) for of_fold in document["finalists"])
         lists = {name: tuple(document[name]) for name in ("budgets", "groups", "points")}
         return cls(**{**document, **lists, "finalists": finalists})
+
+    @property
+    def design(self) -> str:
+        """Which images the folds are: `nested 5`, `crossed 3`."""
+        return f"{'nested' if self.nested else 'crossed'} {self.folds}"
 
     def of_fold(self, fold: int) -> tuple[TrialRecord, ...]:
         """The finalists that are trained without a fold."""
