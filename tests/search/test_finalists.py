@@ -57,10 +57,10 @@ def test_a_score_that_ranks_otherwise_chooses_others():
 def test_a_baseline_that_is_a_point_of_the_space_is_a_candidate():
     baseline, other = (record(place, 0.9, 2, params=100 + place, baseline=f"unet{place}") for place in range(2))
     repeat = replace(baseline, number=3, baseline=None, state="repeat", repeat_of="unet0")
-    weak = record(1, 0.5, 2, params=200)
-    assert names(candidates((baseline, other, repeat, weak))) == ["unet0", "#1"]
-    assert names(candidates((baseline, other, weak))) == ["#1"]
-    assert names(finalists((baseline, other, repeat, weak), OBJECTIVES)) == ["unet0", "unet1", "#1"]
+    weak = record(2, 0.5, 2, params=200)
+    assert names(candidates((baseline, other, repeat, weak))) == ["unet0", "#2"]
+    assert names(candidates((baseline, other, weak))) == ["#2"]
+    assert names(finalists((baseline, other, repeat, weak), OBJECTIVES)) == ["unet0", "unet1", "#2"]
 
 
 def test_a_depth_of_pruned_trials_is_represented_by_its_best_one():
