@@ -50,20 +50,25 @@ search: {trials: 2, pruner: none}
 """
 
 
+def lay_out(path: Path, images: int = 8) -> None:
+    """A small space and a small data set in a folder."""
+    (path / "tiny.yaml").write_text(TINY)
+    random = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (path / "data" / folder).mkdir(parents=True)
+    for index in range(images):
+        mask = np.zeros((24, 20 + index), np.uint8)
+        mask[4 + index : 12 + index, 5:12] = 255
+        image = mask // 2 + random.integers(0, 60, mask.shape).astype(np.uint8)
+        Image.fromarray(image).save(path / f"data/images/{index}.png")
+        Image.fromarray(mask).save(path / f"data/masks/{index}.png")
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """An empty working folder with a small space and a small data set in it."""
     monkeypatch.chdir(tmp_path)
-    Path("tiny.yaml").write_text(TINY)
-    random = np.random.default_rng(0)
-    for folder in ("images", "masks"):
-        Path("data", folder).mkdir(parents=True)
-    for index in range(8):
-        mask = np.zeros((24, 20 + index), np.uint8)
-        mask[4 + index : 12 + index, 5:12] = 255
-        image = mask // 2 + random.integers(0, 60, mask.shape).astype(np.uint8)
-        Image.fromarray(image).save(f"data/images/{index}.png")
-        Image.fromarray(mask).save(f"data/masks/{index}.png")
+    lay_out(tmp_path)
     return tmp_path
 
 

@@ -114,7 +114,7 @@ def confirm(
     study: StudyArgument,
     folds: Annotated[int, typer.Option(min=1, max=20, help="Parts of the images, each of them left out once.")] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network without each part.")] = 3,
-    margin: Annotated[float, typer.Option(min=0, help="The loss in Dice that does not matter.")] = 0.01,
+    margin: Annotated[float, typer.Option(help="The loss in Dice that does not matter.")] = 0.01,
     nested: Annotated[
         bool | None,
         typer.Option(

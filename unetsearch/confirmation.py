@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import torch
 
 from unetsearch.api import STORAGE
 from unetsearch.data.dataset import SegmentationData, Split
+from unetsearch.data.splits import FEWEST_TRAINING, outer_folds
 from unetsearch.data.splits import folds as inner_folds
-from unetsearch.data.splits import outer_folds
 from unetsearch.errors import StudyError, UnetsearchError
 from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import Confirmation
@@ -33,6 +34,8 @@ from unetsearch.training.device import find_device, slot_devices
 FEW_IMAGES, FEW_GROUPS = 100, 10
 """With fewer, one held-out test set tells too little, and every image is tested once instead."""
 
+
+MOST_FOLDS = 20
 
 MOST_STEPS = 1000
 """Times the steps of the search."""
@@ -92,6 +95,7 @@ def confirm(
     done is kept: the same call goes on. `data`, `device`, `slots`, `storage` as in `run`. Raises UnetsearchError where
     the input is wrong.
     """
+    _check(folds, seeds, margin, budgets)
     seconds = search_settings({"time": time}).get("time")
     devices = slot_devices(find_device(device), slots)
     storage = storage or os.environ.get(STORAGE)
@@ -99,7 +103,7 @@ def confirm(
     with closing(reopen(folder, storage)) as opened:
         loaded = _same_data(folder, opened, data)
         wanted = _Wanted(folder, opened, loaded, devices, storage, happened or (lambda _: None))
-        plan = replace(_plan(wanted, folds, seeds, margin, nested), budgets=tuple(map(float, budgets)))
+        plan = _plan(wanted, folds, seeds, margin, nested, tuple(dict.fromkeys(map(float, budgets))))
     with owned(folder):
         if plan.nested:
             plan = replace(plan, finalists=_searched_again(wanted, _outer(wanted, plan)))
@@ -114,14 +118,24 @@ def confirm(
 
 
 def read_budgets(text: str) -> tuple[float, ...]:
-    """`1,4` as numbers. Raises UnetsearchError where they are none, or not above 0."""
+    """`1,4` as numbers. Raises UnetsearchError where they are none."""
     try:
-        budgets = tuple(float(part) for part in text.split(","))
+        return tuple(float(part) for part in text.split(","))
     except ValueError:
-        budgets = ()
-    if not budgets or not all(0 < budget <= MOST_STEPS for budget in budgets):
-        raise UnetsearchError(f"--budgets: expected numbers above 0 such as 1,4, got {text!r}")
-    return budgets
+        raise UnetsearchError(f"budgets: expected numbers such as 1,4, got {text!r}") from None
+
+
+def _check(folds: int, seeds: int, margin: float, budgets: Sequence[float]) -> None:
+    """Raises UnetsearchError where a number cannot be meant."""
+    if not 1 <= folds <= MOST_FOLDS:
+        raise UnetsearchError(f"folds: expected 1 to {MOST_FOLDS}, got {folds}")
+    if seeds < 1:
+        raise UnetsearchError(f"seeds: expected 1 or more, got {seeds}")
+    if not 0 < margin < inf:
+        raise UnetsearchError(f"margin: expected a loss in score above 0 such as 0.01, got {margin:g}")
+    for budget in budgets:
+        if not 0 < budget <= MOST_STEPS:
+            raise UnetsearchError(f"budgets: expected numbers above 0 and up to {MOST_STEPS}, got {budget:g}")
 
 
 def _same_data(folder: StudyFolder, opened: Opened, data: Any) -> SegmentationData:
@@ -134,33 +148,49 @@ def _same_data(folder: StudyFolder, opened: Opened, data: Any) -> SegmentationDa
     return loaded
 
 
-def _plan(wanted: _Wanted, folds: int, seeds: int, margin: float, nested: bool | None) -> Plan:
+def _plan(
+    wanted: _Wanted, folds: int, seeds: int, margin: float, nested: bool | None, budgets: tuple[float, ...]
+) -> Plan:
     """What is to be done; the finalists of the one search. Raises StudyError where it cannot be."""
     data, opened, path = wanted.data, wanted.opened, wanted.folder.path
     records = opened.studies.records
-    chosen = finalists(records, opened.space.objectives)
-    if not any(record.baseline is None for record in chosen):
+    points = candidates(records)
+    if not points:
         raise StudyError(f"{path}: no candidate is trained yet; `unetsearch run` trains some")
     groups = data.groups if not data.split.by.endswith("blocks") else ("all",) * len(data.images)
     few = len(data.images) < FEW_IMAGES or len(set(groups)) < FEW_GROUPS
     nested = few if nested is None else nested
     if not nested and not data.split.test:
         raise StudyError(f"{path}: no image was held out (`data: {{split: {{test: 0}}}}`); --nested does without")
+    if nested and folds == 1:
+        raise StudyError(
+            f"{path}: --folds 1 would test all images at once and train on none; take 2 or more, or --no-nested"
+        )
+    steps = opened.space.recipe.steps
+    if short := [budget for budget in budgets if round(steps * budget) < 1]:
+        raise StudyError(f"{path}: budgets: {short[0]:g} times {steps} steps are none")
     parts = len({data.groups[index] for index in (range(len(data.images)) if nested else _seen(data))})
     if parts < folds:
         what = "groups" if len(set(data.groups)) < len(data.images) else "images"
         wanted.happened(Noted(f"{folds} folds were asked for, but there are {parts} {what}: {parts} folds"))
-    return Plan(
+    plan = Plan(
         nested=nested,
         folds=min(folds, parts),
         seeds=seeds,
+        budgets=budgets,
         margin=margin,
         score=ranked_by(opened.space.objectives),
         groups=groups,
         # nested, a baseline's score is that of a search which saw every image: it chooses nothing
-        points=() if nested else tuple(record.baseline for record in candidates(records) if record.baseline),
-        finalists=(chosen,),
+        points=() if nested else tuple(record.baseline for record in points if record.baseline),
+        finalists=(finalists(records, opened.space.objectives),),
     )
+    if min(len(split.train) for split in _outer(wanted, plan)) < FEWEST_TRAINING:
+        raise StudyError(
+            f"{path}: with {plan.folds} folds fewer than {FEWEST_TRAINING} images would be left to train on; "
+            f"add images{', or take --no-nested' if nested else ''}"
+        )
+    return plan
 
 
 def _seen(data: SegmentationData) -> tuple[int, ...]:
@@ -168,8 +198,11 @@ def _seen(data: SegmentationData) -> tuple[int, ...]:
 
 
 def _outer(wanted: _Wanted, plan: Plan) -> tuple[Split, ...]:
-    settings = replace(wanted.opened.space.data.split, folds=plan.folds)
-    return outer_folds(wanted.data, settings) if plan.nested else inner_folds(wanted.data, settings)
+    """What each fold trains on, and tests."""
+    data, settings = wanted.data, wanted.opened.space.data.split
+    if plan.nested:
+        return outer_folds(data, settings, plan.folds)
+    return inner_folds(data, replace(settings, folds=plan.folds)) if plan.folds > 1 else (data.split,)
 
 
 def _searched_again(wanted: _Wanted, splits: Sequence[Split]) -> tuple[tuple[TrialRecord, ...], ...]:

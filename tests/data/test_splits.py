@@ -4,7 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unetsearch.data.dataset import SegmentationData, Split
-from unetsearch.data.splits import fold, folds, hold_out, join_groups, paired_sides, pattern_groups, too_few
+from unetsearch.data.splits import (
+    fold,
+    folds,
+    hold_out,
+    join_groups,
+    outer_folds,
+    paired_sides,
+    pattern_groups,
+    too_few,
+)
 from unetsearch.space.settings import SplitSettings
 
 ORDERS = st.sampled_from(["blocks", "random"])
@@ -145,21 +154,55 @@ def test_too_few(images, groups, parts, grouped, problem):
     assert too_few(images, groups, parts, grouped=grouped) == problem
 
 
+def data_of(groups, split) -> SegmentationData:
+    return SegmentationData(
+        name="",
+        images=(np.zeros((1, 4, 4), np.uint8),) * len(groups),
+        masks=(np.zeros((4, 4), np.uint8),) * len(groups),
+        stems=tuple(str(index) for index in range(len(groups))),
+        groups=tuple(groups),
+        classes=("background", "foreground"),
+        split=split,
+        notes=(),
+        fingerprint="",
+    )
+
+
 @pytest.mark.parametrize("order", ["blocks", "random"])
 def test_the_folds_of_a_data_set_begin_with_its_split(order):
     settings = SplitSettings(seed=3)
     groups = tuple(str(index // 2) for index in range(40))
     found = splits(groups, order, settings)
-    data = SegmentationData(
-        name="",
-        images=(np.zeros((1, 4, 4), np.uint8),) * 40,
-        masks=(np.zeros((4, 4), np.uint8),) * 40,
-        stems=tuple(str(index) for index in range(40)),
-        groups=groups,
-        classes=("background", "foreground"),
-        split=found[0],
-        notes=(),
-        fingerprint="",
-    )
-    assert folds(data, settings) == found
+    assert folds(data_of(groups, found[0]), settings) == found
     assert len(found) == 5
+
+
+@given(GROUPS, ORDERS, SETTINGS, st.integers(2, 8))
+def test_in_outer_folds_every_image_is_tested_once_and_no_group_is_cut(groups, order, settings, count):
+    found = outer_folds(data_of(groups, splits(groups, order, settings)[0]), settings, count)
+    assert len(found) == min(count, len(set(groups)))
+    assert sorted(index for split in found for index in split.test) == list(range(len(groups)))
+    for split in found:
+        parts = (split.train, split.validation, split.test)
+        assert sorted(index for part in parts for index in part) == list(range(len(groups)))
+        names = [{groups[index] for index in part} for part in parts]
+        assert names[2]
+        assert all(names) or len(names[0] | names[1]) == 1, "of one group, nothing validates"
+        assert not names[0] & names[1]
+        assert not (names[0] | names[1]) & names[2]
+
+
+def test_the_rest_of_an_outer_fold_is_cut_as_a_search_cuts_its_images():
+    """Of two outer folds, each leaves 20 images, a fifth of which validates."""
+    groups = [str(index) for index in range(40)]
+    settings = SplitSettings(folds=5)
+    for split in outer_folds(data_of(groups, splits(groups, "random", settings)[0]), settings, 2):
+        assert [len(part) for part in (split.train, split.validation, split.test)] == [16, 4, 20]
+
+
+def test_outer_folds_in_blocks_are_runs_of_neighbours():
+    groups = [str(index) for index in range(30)]
+    found = outer_folds(data_of(groups, splits(groups, "blocks", SplitSettings())[0]), SplitSettings(), 3)
+    assert [split.test for split in found] == [tuple(range(20, 30)), tuple(range(10, 20)), tuple(range(10))]
+    assert {split.by for split in found} == {"blocks"}
+    assert found[1].validation == (26, 27, 28, 29), "a run as well, at an end of what is left"

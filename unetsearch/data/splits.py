@@ -6,6 +6,7 @@ images are the last of them, and validation is one of `folds` nearly equal runs 
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Literal
 
@@ -130,14 +131,14 @@ def folds(data: SegmentationData, settings: SplitSettings) -> tuple[Split, ...]:
     return fold(data.groups, rest, data.split.test, order, settings, by=data.split.by)
 
 
-def outer_folds(data: SegmentationData, settings: SplitSettings) -> tuple[Split, ...]:
-    """Splits whose test images are, one after the other, all images: a fold each, as many as there are groups at most.
+def outer_folds(data: SegmentationData, settings: SplitSettings, count: int) -> tuple[Split, ...]:
+    """`count` splits whose test images are, one after the other, all images; at most as many as there are groups.
 
-    Of the rest, training and validation are those of the first inner fold.
+    The rest of each is cut into training and validation as `settings` cut the images of a search.
     """
     order: Order = "blocks" if data.split.by.endswith("blocks") else "random"
     everything = range(len(data.images))
-    outer = fold(data.groups, everything, (), order, settings, by=data.split.by)
+    outer = fold(data.groups, everything, (), order, replace(settings, folds=count), by=data.split.by)
     return tuple(
         fold(data.groups, split.train, split.validation, order, settings, by=data.split.by)[0] for split in outer
     )

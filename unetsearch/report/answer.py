@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from unetsearch.report.confirmation import Confirmation, Factor
 from unetsearch.report.words import SCORES, amount, duration, topology
 from unetsearch.statistics.differences import Interval
-from unetsearch.statistics.verdict import in_words
+from unetsearch.statistics.verdict import Verdict, in_words
 
 NOUNS = {
     "depth": ("depth", "depths"),
@@ -21,25 +21,29 @@ def answer(confirmed: Confirmation, data: str) -> tuple[str, ...]:
 
 
 def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
+    depth = next((factor for factor in confirmed.factors if factor.name == "depth"), None)
+    if depth is None:
+        yield f"{data}: networks of one depth only were searched; about depth nothing is said."
     for factor in confirmed.factors:
         first = f"{data}: " if factor.name == "depth" else ""
-        words = _flipped(confirmed, factor) or in_words(factor.verdict, *NOUNS[factor.name])
-        yield first + (words if first else words[0].upper() + words[1:]) + "."
+        words = _flipped(confirmed, factor) or _verdict(confirmed, factor)
+        yield first + (words if first else _sentence(words)) + "."
         if factor.name == "depth":
             yield from _network(confirmed, factor)
+            yield from (f"{_sentence(reason)}." for reason in _not_claimed(factor.verdict))
         if factor.needed and (more := _more(confirmed, factor)):
             yield more
-    if not any(factor.name == "depth" for factor in confirmed.factors):
-        yield f"{data}: networks of one depth only were searched; about depth nothing is said."
     if confirmed.against:
-        word = SCORES[confirmed.score]
+        who = "what the search chose" if confirmed.plan.nested else "the recommended network"
         yield (
-            f"Over the strongest baseline ({confirmed.against.baseline}) the recommended network gains "
-            f"{_signed(confirmed.against.gain)} {word}."
+            f"Over the strongest baseline ({confirmed.against.baseline}) {who} gains "
+            f"{_signed(confirmed.against.gain)} {SCORES[confirmed.score]}."
         )
     for budget, longer in confirmed.longer:
-        if longer.verdict.decided == confirmed.factors[0].verdict.decided:
-            yield f"With {budget:g} times the steps it is the same: {in_words(longer.verdict, *NOUNS['depth'])}."
+        if depth is None:
+            yield f"With {budget:g} times the steps: {_verdict(confirmed, longer)}."
+        elif not _flipped(confirmed, depth):
+            yield f"With {budget:g} times the steps it is the same: {_verdict(confirmed, longer)}."
     if confirmed.left_out:
         yield f"Left out, since their trainings failed: {', '.join(confirmed.left_out)}."
     yield from _what(confirmed)
@@ -51,17 +55,31 @@ def _flipped(confirmed: Confirmation, factor: Factor) -> str:
     if all(found.decided == factor.verdict.decided for _, found in others):
         return ""
     possible = sorted({*factor.verdict.possible, *(label for _, found in others for label in found.possible)}, key=int)
-    told = [f"with the search's steps, {in_words(factor.verdict, *NOUNS['depth'])}"]
-    told += [f"with {budget:g} times the steps, {in_words(found, *NOUNS['depth'])}" for budget, found in others]
+    told = [f"with the search's steps, {_verdict(confirmed, factor)}"]
+    told += [f"with {budget:g} times the steps, {_verdict(confirmed, longer)}" for budget, longer in confirmed.longer]
     *most, last = map(str, possible)
     among = f"between depths {', '.join(most)} and {last}" if most else f"on depth {last}"
     return f"undecided {among}, it hangs on the length of the training: {'; '.join(told)}"
 
 
+def _verdict(confirmed: Confirmation, factor: Factor) -> str:
+    return in_words(factor.verdict, *NOUNS[factor.name], SCORES[confirmed.score])
+
+
+def _not_claimed(verdict: Verdict) -> tuple[str, ...]:
+    """What the verdict itself does not tell of its reasons."""
+    return verdict.reasons if verdict.decided is not None else verdict.reasons[1:]
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
 def _network(confirmed: Confirmation, factor: Factor) -> Iterator[str]:
     chosen, word = factor.recommended, SCORES[confirmed.score]
     standing = next(each for each in factor.standings if each.record.hash == chosen.hash)
-    all_the_same = "" if factor.verdict.decided is not None else ", all the same"
+    decided = factor.verdict.decided is not None and not _flipped(confirmed, factor)
+    all_the_same = "" if decided else ", all the same"
     line = (
         f"Take {chosen.name}{all_the_same} ({topology(chosen.architecture)}; {amount(chosen.params)} parameters, "
         f"{amount(chosen.macs)}MACs): {word} {standing.mean:.4f}."
@@ -83,7 +101,7 @@ def _more(confirmed: Confirmation, factor: Factor) -> str:
         of_groups = "" if confirmed.groups == confirmed.images else "groups of "
         ways.append(f"{factor.needed.groups} {of_groups}test images")
     if factor.needed.units:
-        ways.append(f"{factor.needed.units} folds")
+        ways.append(f"{factor.needed.units} {factor.unit}s")
     if not ways:
         return ""
     return f"{' or '.join(ways)} in all would probably settle it, if what was found stays as it is."
@@ -91,17 +109,21 @@ def _more(confirmed: Confirmation, factor: Factor) -> str:
 
 def _what(confirmed: Confirmation) -> Iterator[str]:
     plan = confirmed.plan
-    groups = (
-        "" if confirmed.groups == confirmed.images else f" of {confirmed.groups} group{'s' * (confirmed.groups > 1)}"
-    )
+    images = _several(confirmed.images, "image")
+    if confirmed.groups < confirmed.images:
+        images += f" of {_several(confirmed.groups, 'group')}"
     if plan.nested:
-        how = f"each of {confirmed.images} images{groups} once, by what a search chose that never saw its part"
+        how = f"each of {images} once, by what a search chose that never saw its part"
     else:
-        how = f"{confirmed.images} images{groups} that no search has seen"
+        how = f"{images} that no search has seen"
     yield (
-        f"Tested: {how}; {plan.folds} folds x {plan.seeds} seeds, {confirmed.done} of {confirmed.of} trainings, "
-        f"{duration(confirmed.seconds)} of training."
+        f"Tested: {how}; {_several(plan.folds, 'fold')} x {_several(plan.seeds, 'seed')}, {confirmed.done} of "
+        f"{confirmed.of} trainings, {duration(confirmed.seconds)} of training."
     )
+
+
+def _several(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _signed(interval: Interval) -> str:
@@ -111,4 +133,5 @@ def _signed(interval: Interval) -> str:
 
 
 def _times(one: int, other: int) -> str:
-    return f"{one / other:.2g} times"
+    """`0.52 times`, `3.4 times`, `120 times`."""
+    return f"{one / other:.{2 if one < other else 1 if one < 10 * other else 0}f} times"

@@ -1,17 +1,18 @@
 """What was confirmed, as numbers: the verdict of each factor, the tested networks, the gain over the baselines."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unetsearch.search.confirmed import Plan, Run
+from unetsearch.report.confirmed_scores import Finalists, Rows, Scores
+from unetsearch.search.confirm import tuned_rate
+from unetsearch.search.confirmed import Failure, Plan, Run
 from unetsearch.search.finalists import EACH_DEPTH, FACTORS, Label, best_of_each, candidates, ranked
 from unetsearch.search.records import TrialRecord
 from unetsearch.space.settings import Objective
 from unetsearch.statistics.differences import Interval, compare
 from unetsearch.statistics.gain import gain
-from unetsearch.statistics.outcomes import Cells, cells_of
 from unetsearch.statistics.verdict import Needed, Verdict, needed, verdict
 
 ORDER: dict[str, tuple[str, ...]] = {
@@ -19,12 +20,6 @@ ORDER: dict[str, tuple[str, ...]] = {
     "encoder": ("plain", "residual", "mobile", "efficient"),
 }
 """Which labels are preferred where they are as good: the simple ones. Depths: the shallow ones."""
-
-Rows = Sequence[Sequence[str | None]]
-"""For each candidate, the hash that stands for it without each fold; None where there is none."""
-
-Finalists = Callable[[int], Sequence[TrialRecord]]
-"""Those that are trained without a fold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +41,7 @@ class Standing:
 class Factor:
     """The verdict on depth, skips or encoder. `gains[a][b]`: how much better label a is than b, in `standings`' order.
 
-    `needed`: what would probably settle it; None where it is decided.
+    `needed`: what would probably settle it; None where it is decided. `unit`: of what it needs more, "fold" or "seed".
     """
 
     name: str
@@ -55,6 +50,7 @@ class Factor:
     gains: tuple[tuple[Interval, ...], ...]
     recommended: TrialRecord
     needed: Needed | None
+    unit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,36 +91,48 @@ class Confirmation:
     seconds: float
 
 
-def confirmation(plan: Plan, runs: Sequence[Run], records: Sequence[TrialRecord]) -> Confirmation | None:
+def confirmation(
+    plan: Plan, runs: Sequence[Run], records: Sequence[TrialRecord], failures: Sequence[Failure] = ()
+) -> Confirmation | None:
     """What the runs say so far; None while no run was tested for every finalist."""
     runs = [run for run in runs if run.design == plan.design]
+    failures = [failure for failure in failures if failure.key.design == plan.design]
     found = [run for run in runs if run.budget == 1 and not run.tuning]
     score = plan.score
-    table = _Table.of(plan, plan.of_fold, found, score)
+    table = Scores.of(plan, plan.of_fold, found, _failed(runs, failures, 1))
     if table is None:
         return None
-    factors = (_factor(name, plan, plan.points_of, table, records, score) for name in FACTORS)
+    shown = tuple(filter(None, (_factor(name, plan, plan.points_of, table, records, score) for name in FACTORS)))
     wanted = {(record.hash, fold) for fold in range(plan.folds) for record in plan.of_fold(fold)}
-    known = [run for run in found if (run.hash, run.fold) in wanted and run.seed < plan.seeds]
-    shown = tuple(filter(None, factors))
     return Confirmation(
         plan=plan,
         score=score,
-        done=len(known),
+        done=sum((run.hash, run.fold) in wanted and run.seed < plan.seeds for run in found),
         of=len(wanted) * plan.seeds,
         images=len(table.images),
-        groups=len({plan.groups[image] for image in table.images}),
+        groups=len(set(table.groups)),
         factors=shown,
         tested=_tested(plan, table, records, score),
         against=_against(plan, table, records, shown, score),
-        longer=tuple(_longer(plan, runs, records, score)),
-        left_out=table.left_out,
+        longer=tuple(_longer(plan, runs, failures, records, score)),
+        left_out=tuple(dict.fromkeys(table.left_out.values())),
         seconds=sum(run.finished - run.started for run in runs),
     )
 
 
+def _failed(runs: Sequence[Run], failures: Sequence[Failure], budget: float) -> set[tuple[str, int]]:
+    """Whose training without which fold failed; one that could not be tuned at all could not be trained."""
+    tuned = {(run.hash, run.fold) for run in runs if run.tuning and run.budget == budget}
+    keys = [failure.key for failure in failures if failure.key.budget == budget]
+    return {(key.hash, key.fold) for key in keys if not (key.tuning and (key.hash, key.fold) in tuned)}
+
+
 def _longer(
-    plan: Plan, runs: Sequence[Run], records: Sequence[TrialRecord], score: Objective
+    plan: Plan,
+    runs: Sequence[Run],
+    failures: Sequence[Failure],
+    records: Sequence[TrialRecord],
+    score: Objective,
 ) -> Iterator[tuple[float, Factor]]:
     """The depth's verdict with more steps, each network at the rate that was tuned for it."""
 
@@ -132,80 +140,45 @@ def _longer(
         return best_of_each(plan.points_of(fold), "depth", score, EACH_DEPTH)
 
     for budget in plan.budgets:
+        rates = {
+            (record.hash, fold): tuned_rate(plan, runs, record, fold if plan.nested else 0, budget)
+            for fold in range(plan.folds)
+            for record in points(fold)
+        }
         found = [run for run in runs if run.budget == budget != 1 and not run.tuning]
-        table = _Table.of(plan, points, found, score) if found else None
+        found = [run for run in found if run.rate == rates.get((run.hash, run.fold))]
+        table = Scores.of(plan, points, found, _failed(runs, failures, budget))
         factor = table and _factor("depth", plan, points, table, records, score)
         if factor:
             yield budget, factor
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """The scores of runs by (hash, fold, seed); the runs that every finalist has; the tested images.
-
-    `left_out`: finalists that could not be trained.
-    """
-
-    scores: dict[tuple[str, int, int], dict[int, float]]
-    runs: tuple[tuple[int, int], ...]
-    images: tuple[int, ...]
-    groups: tuple[str, ...]
-    left_out: tuple[str, ...]
-
-    @classmethod
-    def of(cls, plan: Plan, finalists: Finalists, runs: Sequence[Run], score: Objective) -> "_Table | None":
-        scores = {(run.hash, run.fold, run.seed): dict(zip(run.images, run.scores[score], strict=True)) for run in runs}
-        lost = {record.hash: record.name for fold in range(plan.folds) for record in _lost(finalists(fold), scores)}
-        whole = tuple(
-            (fold, seed)
-            for fold in range(plan.folds)
-            for seed in range(plan.seeds)
-            if all((record.hash, fold, seed) in scores for record in finalists(fold) if record.hash not in lost)
-        )
-        if not whole or not scores:
-            return None
-        images = sorted({image for (_, *run), tested in scores.items() if tuple(run) in whole for image in tested})
-        groups = tuple(plan.groups[image] for image in images)
-        return cls(scores, whole, tuple(images), groups, tuple(lost.values()))
-
-    def cells(self, rows: Rows) -> Cells:
-        """The scores of candidates."""
-        values = np.full((len(rows), len(self.runs), len(self.images)), np.nan)
-        place = {image: index for index, image in enumerate(self.images)}
-        for run, (fold, seed) in enumerate(self.runs):
-            for candidate, hashes in enumerate(rows):
-                tested = self.scores.get((hashes[fold] or "", fold, seed), {})
-                values[candidate, run, [place[image] for image in tested]] = list(tested.values())
-        folds, seeds = zip(*self.runs, strict=True)
-        return cells_of(values, folds, seeds, self.groups)
-
-
-def _lost(finalists: Sequence[TrialRecord], scores: Mapping[tuple[str, int, int], object]) -> list[TrialRecord]:
-    """Those that were never tested, although one after them was: their trainings failed."""
-    tested = [place for place, record in enumerate(finalists) if any(hash_ == record.hash for hash_, *_ in scores)]
-    return [record for place, record in enumerate(finalists) if place not in tested and place < max(tested, default=0)]
-
-
 def _factor(
-    name: str, plan: Plan, points: Finalists, table: _Table, records: Sequence[TrialRecord], score: Objective
+    name: str, plan: Plan, points: Finalists, table: Scores, records: Sequence[TrialRecord], score: Objective
 ) -> Factor | None:
     """None where there is but one label."""
     label_of = FACTORS[name]
     if plan.nested:  # what the search of each fold chose of a label stands for it
-        chosen = [
-            {label_of(r.architecture): r for r in best_of_each(points(fold), name, score)} for fold in range(plan.folds)
-        ]
-        labels = _ordered(name, {label for of_fold in chosen for label in of_fold})
-        rows: Rows = [[_hash(of_fold.get(label)) for of_fold in chosen] for label in labels]
+        chosen = {
+            fold: {label_of(r.architecture): r for r in best_of_each(table.kept(points(fold), fold), name, score)}
+            for fold in table.folds
+        }
         whole = {label_of(r.architecture): r for r in best_of_each(candidates(records), name, score)}
+        every = {label for of_fold in chosen.values() for label in of_fold}
+        everywhere = [whole, *chosen.values()]
+        labels = [label for label in _ordered(name, every) if all(label in found for found in everywhere)]
         standing = [whole[label] for label in labels]
+        rows: Rows = [
+            [chosen[fold][label].hash if fold in chosen else None for fold in range(plan.folds)] for label in labels
+        ]
     else:
-        standing = [record for record in points(0) if record.name not in table.left_out]
+        standing = table.kept(points(0), 0)
         labels = [label_of(record.architecture) for record in standing]
+        every = set(labels)
         rows = [[record.hash] * plan.folds for record in standing]
-    order = _ordered(name, set(labels))
-    if len(order) < 2:
+    if len(every) < 2 or not labels:
         return None
+    order = _ordered(name, every)
     comparison = compare(table.cells(rows))
     result = verdict(comparison, labels, order, plan.margin)
     firsts = [each.candidate for each in result.standings]
@@ -226,12 +199,15 @@ def _factor(
         gains=tuple(tuple(comparison.interval(a, b) for b in firsts) for a in firsts),
         recommended=standing[result.recommended],
         needed=needed(comparison, labels, order, plan.margin) if result.decided is None else None,
+        unit=comparison.unit,
     )
 
 
-def _tested(plan: Plan, table: _Table, records: Sequence[TrialRecord], score: Objective) -> tuple[Tested, ...]:
+def _tested(plan: Plan, table: Scores, records: Sequence[TrialRecord], score: Objective) -> tuple[Tested, ...]:
     """Every finalist; nested, the search's choice and the baselines, which alone are the same in every fold."""
-    shown, rows = _choice_and_baselines(plan, records, score) if plan.nested else _all(plan, table)
+    shown, rows = _choice_and_baselines(plan, table, records, score)[:2] if plan.nested else _all(plan, table)
+    if not shown:
+        return ()
     cells = table.cells(rows)
     nothing = np.where(np.isnan(cells.scores).all(axis=0), np.nan, 0.0)  # against a score of 0, a mean has an interval
     comparison = compare(replace(cells, scores=np.concatenate([cells.scores, nothing[None]])))
@@ -242,17 +218,20 @@ def _tested(plan: Plan, table: _Table, records: Sequence[TrialRecord], score: Ob
 
 
 def _against(
-    plan: Plan, table: _Table, records: Sequence[TrialRecord], factors: Sequence[Factor], score: Objective
+    plan: Plan, table: Scores, records: Sequence[TrialRecord], factors: Sequence[Factor], score: Objective
 ) -> Against | None:
     """None where there is no baseline beside the recommended network."""
     if plan.nested:
-        shown, rows = _choice_and_baselines(plan, records, score)
-        chosen, among = 0, 1
+        shown, rows, chosen = _choice_and_baselines(plan, table, records, score)
+        among = 1
     else:
         shown, rows = _all(plan, table)
-        points = [record for record in plan.points_of(0) if record in shown]
-        recommended = factors[0].recommended if factors else max(points, key=lambda record: record.final.of(score))
-        chosen, among = [record.hash for record in shown].index(recommended.hash), len(points)
+        points = table.kept(plan.points_of(0), 0)
+        recommended = [factor.recommended for factor in factors] or ranked(points, score)
+        hashes = [record.hash for record in shown]
+        chosen, among = (hashes.index(recommended[0].hash) if recommended else None), len(points)
+    if chosen is None:
+        return None
     baselines = [place for place, record in enumerate(shown) if record.baseline and place != chosen]
     if not baselines:
         return None
@@ -260,26 +239,29 @@ def _against(
     return Against(baseline=shown[found.baseline].name, gain=found.interval)
 
 
-def _all(plan: Plan, table: _Table) -> tuple[Sequence[TrialRecord], Rows]:
-    shown = [record for record in plan.of_fold(0) if record.name not in table.left_out]
+def _all(plan: Plan, table: Scores) -> tuple[Sequence[TrialRecord], Rows]:
+    shown = table.kept(plan.of_fold(0), 0)
     return shown, [[record.hash] * plan.folds for record in shown]
 
 
 def _choice_and_baselines(
-    plan: Plan, records: Sequence[TrialRecord], score: Objective
-) -> tuple[Sequence[TrialRecord], Rows]:
-    """What the search of each fold chose, shown as what the whole search chose; and the baselines."""
-    choice = [ranked(plan.points_of(fold), score)[0].hash for fold in range(plan.folds)]
-    baselines = [record for record in plan.of_fold(0) if record.baseline]
-    rows: Rows = [choice, *([record.hash] * plan.folds for record in baselines)]
-    return [ranked(candidates(records), score)[0], *baselines], rows
+    plan: Plan, table: Scores, records: Sequence[TrialRecord], score: Objective
+) -> tuple[Sequence[TrialRecord], Rows, int | None]:
+    """The baselines, and what the search of each fold chose, shown as what the whole search chose; the place of that.
+
+    None where some search chose nothing that could be trained.
+    """
+    chosen = {fold: ranked(table.kept(plan.points_of(fold), fold), score)[:1] for fold in table.folds}
+    shown = [record for record in plan.of_fold(0) if record.baseline and table.known(record)]
+    rows: list[list[str | None]] = [[record.hash] * plan.folds for record in shown]
+    if not all(chosen.values()):
+        return shown, rows, None
+    shown.append(ranked(candidates(records), score)[0])
+    rows.append([chosen[fold][0].hash if fold in chosen else None for fold in range(plan.folds)])
+    return shown, rows, len(rows) - 1
 
 
 def _ordered(name: str, labels: set[Label]) -> list[Label]:
     """The labels of a factor, the preferred ones first."""
     known = ORDER.get(name, ())
     return sorted(labels, key=lambda label: (known.index(label) if label in known else len(known), label))
-
-
-def _hash(record: TrialRecord | None) -> str | None:
-    return None if record is None else record.hash

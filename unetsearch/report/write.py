@@ -26,7 +26,7 @@ def what_is_confirmed(studies: Studies) -> Confirmation | None:
     confirmed = read_confirmed(studies)
     if confirmed is None:
         return None
-    return confirmation(confirmed.plan, confirmed.runs, studies.records)
+    return confirmation(confirmed.plan, confirmed.runs, studies.records, confirmed.failures)
 
 
 def leave_report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, Any], studies: Studies) -> Path:

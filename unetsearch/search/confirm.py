@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from time import time
 
 from unetsearch.data.dataset import Split
-from unetsearch.search.confirmed import Confirmed, Key, Plan, Run
+from unetsearch.search.confirmed import Confirmed, Failure, Key, Plan, Run
 from unetsearch.search.events import Confirming, Event, Noted, Repeated
 from unetsearch.search.finalists import EACH_DEPTH, best_of_each
 from unetsearch.search.folder import StudyFolder
@@ -49,7 +49,7 @@ class Planned:
     @property
     def key(self) -> Key:
         """As that of its Run."""
-        return self.record.hash, self.design, self.fold, self.seed, self.budget, self.rate, self.tuning
+        return Key(self.record.hash, self.design, self.fold, self.seed, self.budget, self.rate, self.tuning)
 
     @property
     def recipe(self) -> Recipe:
@@ -80,13 +80,7 @@ class Planned:
         """What came of it."""
         assert self.score is not None
         return Run(
-            hash=self.record.hash,
-            design=self.design,
-            fold=self.fold,
-            seed=self.seed,
-            budget=self.budget,
-            rate=self.rate,
-            tuning=self.tuning,
+            **self.key._asdict(),
             images=self.split.validation,
             scores=dict(self.score.by_image),
             started=self.started,
@@ -142,7 +136,7 @@ def tuned_rate(plan: Plan, runs: Sequence[Run], record: TrialRecord, fold: int, 
         for run in runs
         if run.tuning and (run.hash, run.design, run.fold, run.budget) == (record.hash, plan.design, fold, budget)
     }
-    return max(found, key=lambda rate: found[rate]) if found else None
+    return max(sorted(found), key=lambda rate: found[rate]) if found else None
 
 
 def _once(wanted: Sequence[Planned]) -> list[Planned]:
@@ -254,5 +248,7 @@ class Repetition:
             each.parts = 2
         if again:
             self._waiting.insert(0, each)
+        else:
+            self._confirmed.fail(Failure(each.key, failed.reason))
         where = f"{each.record.name} {in_words(each)}"
         return Noted(f"{where}: {failed.reason}; {'once more' if again else 'left out'}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.samplers import RandomSampler
@@ -13,21 +13,30 @@ from unetsearch.search.records import TrialRecord
 from unetsearch.search.storage import Studies
 from unetsearch.space.settings import Objective
 
-RUN, PLAN = "run", "plan"
-"""User attributes: of a trial, its Run; of the study, its Plan."""
+RUN, FAILURE, PLAN = "run", "failure", "plan"
+"""User attributes: of a trial, its Run or its Failure; of the study, its Plan."""
 
 
-Key = tuple[str, str, int, int, float, float, bool]
+class Key(NamedTuple):
+    """What tells one training of a finalist from others; the values as in Run."""
+
+    hash: str
+    design: str
+    fold: int
+    seed: int
+    budget: float
+    rate: float
+    tuning: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One training of a finalist, named by its `hash`: without the images of a fold, from a seed.
 
-    `design`: that of its plan; other folds are other images.
-    `budget`: so many times the steps of the search. `rate`: so many times its learning rate. `tuning`: scored on
-    validation images, to find the best rate, and never on the test images. `images`: the indices of the scored images;
-    `scores`: of each of them, by `dice`, `iou` and `object_f1`. `started`, `finished`: seconds since the epoch.
+    `design`: that of its plan; other folds are other images. `budget`: so many times the steps of the search. `rate`:
+    so many times its learning rate. `tuning`: scored on validation images, to find the best rate, and never on the test
+    images. `images`: the indices of the scored images; `scores`: of each of them, by `dice`, `iou` and `object_f1`.
+    `started`, `finished`: seconds since the epoch.
     """
 
     hash: str
@@ -45,13 +54,21 @@ class Run:
     @property
     def key(self) -> Key:
         """What tells it from others."""
-        return self.hash, self.design, self.fold, self.seed, self.budget, self.rate, self.tuning
+        return Key(self.hash, self.design, self.fold, self.seed, self.budget, self.rate, self.tuning)
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Run":
         """The run of plain data."""
         scores = {name: tuple(values) for name, values in document["scores"].items()}
         return cls(**{**document, "images": tuple(document["images"]), "scores": scores})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A training that failed again and was left out, and why. It may have been done since."""
+
+    key: Key
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +141,18 @@ class Confirmed:
             if trial.number not in self._known:
                 self._known[trial.number] = Run.from_dict(trial.user_attrs[RUN])
         return list({run.key: run for run in reversed(self._known.values())}.values())
+
+    @property
+    def failures(self) -> list[Failure]:
+        """All that are written down."""
+        told = [trial.user_attrs[FAILURE] for trial in self.studies.trials(self.study, TrialState.FAIL)]
+        return [Failure(Key(*key), reason) for key, reason in told]
+
+    def fail(self, failure: Failure) -> None:
+        """Writes that a training failed. Raises WorkFailedError where the storage fails."""
+        told = [list(failure.key), failure.reason]
+        trial = create_trial(state=TrialState.FAIL, user_attrs={FAILURE: told})
+        self.studies.patient(lambda: self.study.add_trial(trial))
 
     def add(self, run: Run) -> None:
         """Writes a finished run. Raises WorkFailedError where the storage fails."""

@@ -14,7 +14,8 @@ class Cells:
     """Mean scores by candidate, unit and group of images, paired across the candidates.
 
     A unit is what was drawn anew each time a network was trained: a fold with all its seeds, or a seed where there is
-    one fold only. `scores` (C, U, G): NaN where a unit does not score a group, and for candidates without scores.
+    one fold only. `scores` (C, U, G): NaN where a unit does not score a group, and for candidates without scores. One
+    stack in several nested folds is one cell.
     `weights` (G,): each group's share of the images. `unit`: its name. `nested`: each group is scored by one unit.
     `notes`: what was left out, and what is therefore not claimed.
     """
@@ -58,6 +59,10 @@ def cells_of(scores: ArrayLike, folds: ArrayLike, seeds: ArrayLike, groups: Arra
     units = np.unique(seed_of[runs] if unit == "seed" else fold_of[runs], return_inverse=True)[1]
     names, inverse = np.unique(group_of[images], return_inverse=True)
     weights = np.bincount(inverse, minlength=len(names)) / len(inverse)
+    if nested and len(names) == 1:  # no fold has a group of its own, and nothing is claimed beyond this one
+        whole = np.full((len(values), 1, 1), np.nan)
+        whole[there, 0, 0] = np.nanmean(values[there][:, runs][:, :, images], axis=1).mean(axis=1)
+        return Cells(whole, weights, unit, False, tuple(notes))
     table = _means(values[:, runs][:, :, images], units, inverse)
     if nested and len(np.unique([inverse, pattern[0][:, images].argmax(axis=0)], axis=1).T) > len(names):
         raise ValueError("a group of images lies in two outer folds")
