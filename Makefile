@@ -16,10 +16,10 @@ demo: $(INSTALLED)
 
 # Every test, the slow ones too, one at a time on each core. Real images: UNETSEARCH_DATA=folder make test
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-fast: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,4 +1,6 @@
 import os
+import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +10,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the others have the other cores
 
 import numpy as np
 import pytest
+import sqlalchemy
 from PIL import Image
 
+import unetsearch
 from tests.search.postgres import postgres  # noqa: F401 (a fixture)
 from unetsearch import cli
+
+
+def pytest_collection_modifyitems(items):
+    """Whole studies first, which take longest: at the end no core waits for another's."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+    items[:] = [*reversed(slow), *quick]  # the studies are of the last modules
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,6 +31,19 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNETSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_power_cut():
+    """SQLite need not wait for the disk at each commit: no test cuts the power, and killed processes lose nothing."""
+
+    def hurry(connection, _):
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", hurry)
+    yield
+    sqlalchemy.event.remove(sqlalchemy.Engine, "connect", hurry)
 
 
 @pytest.fixture
@@ -70,6 +94,22 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lay_out(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """The folder of the study that `unetsearch run tiny.yaml --data data --out study` leaves."""
+    folder = tmp_path_factory.mktemp("finished")
+    lay_out(folder)
+    unetsearch.run(folder / "tiny.yaml", data=folder / "data", out=folder / "study")
+    return folder / "study"
+
+
+@pytest.fixture
+def study(here, finished) -> Path:
+    """That study in the working folder, the test's own to spoil."""
+    shutil.copytree(finished, "study")
+    return Path("study")
 
 
 @pytest.fixture

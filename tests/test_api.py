@@ -172,6 +172,7 @@ def test_the_public_sets_train_with_no_flag(real_data, tmp_path, name, classes, 
         "architecture.depth=3",
         f"training.steps={steps}",
         "training.evaluations=2",
+        "training.batch_size=4",
         "baselines=[unet]",
     )
     study = unetsearch.run("depth", data=real_data(name), out=tmp_path / "out", trials=1, overrides=overrides)

@@ -15,9 +15,8 @@ def test_an_output_folder_that_cannot_be_written(here, call):
     )
 
 
-def test_a_folder_of_another_study(here, call):
-    assert call("run", "tiny.yaml", "--data", "data", "--out", "study")[0] == 0
-    before = {path: path.stat().st_mtime_ns for path in Path("study").rglob("*")}
+def test_a_folder_of_another_study(study, call):
+    before = {path: path.stat().st_mtime_ns for path in study.rglob("*")}
     advice = "give another folder with --out, or the same settings to continue it"
     assert call("run", "tiny.yaml", "--data", "data", "--out", "study", "--set", "architecture.width=8") == (
         2,
@@ -30,28 +29,26 @@ def test_a_folder_of_another_study(here, call):
         "",
         f"unetsearch: study: holds a study of other data (images, masks or split changed); {advice}\n",
     )
-    assert {path: path.stat().st_mtime_ns for path in Path("study").rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in study.rglob("*")} == before
 
 
-def test_a_study_without_its_trials(here, call):
+def test_a_study_without_its_trials(study, call):
     """As it lies in a repository: the tables, but no database."""
-    assert call("run", "tiny.yaml", "--data", "data", "--out", "study")[0] == 0
-    Path("study/study.db").unlink()
-    before = sorted(Path("study").iterdir())
+    (study / "study.db").unlink()
+    before = sorted(study.iterdir())
     message = (
         "unetsearch: study: study.db, which holds the trials, is missing (it is not passed on with a study's tables); "
         "put it back, or run study.yaml into another folder with --out\n"
     )
     for arguments in (["run", "tiny.yaml", "--data", "data", "--out", "study"], ["report", "study"]):
         assert call(*arguments) == (2, "", message)
-    assert sorted(Path("study").iterdir()) == before
+    assert sorted(study.iterdir()) == before
 
 
-def test_a_study_whose_name_was_changed(here, call):
-    assert call("run", "tiny.yaml", "--data", "data", "--out", "study")[0] == 0
-    settings = Path("study/study.yaml")
+def test_a_study_whose_name_was_changed(study, call):
+    settings = study / "study.yaml"
     settings.write_text(settings.read_text().replace("name: tiny", "name: huge"))
-    database = Path("study/study.db")
+    database = study / "study.db"
     before = database.read_bytes()
     assert call("report", "study") == (
         2,

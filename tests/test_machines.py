@@ -79,7 +79,7 @@ def test_two_machines_share_a_study(here, storage):
 @pytest.mark.slow
 def test_a_trial_of_a_killed_machine_is_finished_by_another(here, storage):
     env = {"UNETSEARCH_STORAGE": storage}
-    long = ("--set", "training.steps=1000", "--set", "training.evaluations=50", "--set", "baselines=[]")
+    long = ("--set", "training.steps=300", "--set", "training.evaluations=15", "--set", "baselines=[]")
     victim = unetsearch(*command("one", *long, trials=4), env=env, grace=4)
     for line in victim.stdout:
         if "#1" in line and "step" in line:
@@ -119,7 +119,7 @@ def test_a_study_goes_on_after_its_server_was_restarted(here, postgres):
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGTERM")
 def test_a_preempted_machine_saves_and_ends_in_seconds_and_another_goes_on(here, storage):
     env = {"UNETSEARCH_STORAGE": storage}
-    long = ("--set", "training.steps=3000", "--set", "training.evaluations=100", "--set", "baselines=[]")
+    long = ("--set", "training.steps=1200", "--set", "training.evaluations=40", "--set", "baselines=[]")
     first = unetsearch(*command("one", *long, trials=1), env=env)
     for line in first.stdout:
         if "#0" in line and "step 300" in line:

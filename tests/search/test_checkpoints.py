@@ -42,23 +42,19 @@ def test_a_training_that_was_saved_goes_on_as_if_nothing_had_been(trainer, job, 
     assert not Path(job.checkpoint).exists(), "of no use any more"
 
 
-def test_a_checkpoint_is_written_along_the_way_and_survives_a_kill(data, job, tmp_path):
+def test_a_checkpoint_is_written_along_the_way_and_survives_a_kill(trainer, data, job, tmp_path):
     job = longer(replace(job, checkpoint=str(tmp_path / "a")), steps=80)
-    trainer = Trainer(Setup(data, "cpu", 1, checkpoint_every=0.0))
+    victim = Trainer(Setup(data, "cpu", 1, checkpoint_every=0.0))
     try:
-        trainer.process.say(job)
-        first = scores(trainer.until(Score))
-        trainer.until(Score)
+        victim.process.say(job)
+        first = scores(victim.until(Score))
+        victim.until(Score)
     finally:
-        trainer.process.kill()
-    trainer = Trainer(Setup(data, "cpu", 1))
-    try:
-        answers = trainer.train(job)
-        assert [type(answer) for answer in answers[:2]] == [Resumed, Score], "no step before what was known"
-        assert scores(answers)[:1] == first
-        assert answers[-1] == Done()
-    finally:
-        trainer.process.kill()
+        victim.process.kill()
+    answers = trainer.train(job)
+    assert [type(answer) for answer in answers[:2]] == [Resumed, Score], "no step before what was known"
+    assert scores(answers)[:1] == first
+    assert answers[-1] == Done()
 
 
 def test_a_checkpoint_of_no_use_is_named_and_the_training_begins_anew(trainer, job, tmp_path):

@@ -223,32 +223,30 @@ def test_an_interrupted_measuring_leaves_everything_running(pool, job, monkeypat
     assert isinstance(pool.measure(0, job.architecture), Measured)
 
 
-def test_closing_saves_what_runs_and_the_next_pool_goes_on(data, job, tmp_path):
+def test_closing_saves_what_runs_and_another_pool_goes_on(pool, data, job, tmp_path):
     jobs = [
         replace(longer(job), folder=str(tmp_path / str(slot)), checkpoint=str(tmp_path / f"{slot}.checkpoint"))
         for slot in (0, 1)
     ]
-    pool = Pool([Setup(data, "cpu", 1)] * 2, stall=60)
+    closed = Pool([Setup(data, "cpu", 1)] * 2, stall=60)
     try:
-        wait_for_idle(pool, 2)
+        wait_for_idle(closed, 2)
         for slot in (0, 1):
-            pool.start(slot, jobs[slot])
+            closed.start(slot, jobs[slot])
         first = {}
         while len(first) < 2:
-            told = pool.next(PATIENCE)
+            told = closed.next(PATIENCE)
             if told is not None and isinstance(told[1], Score):
                 first.setdefault(*told)
         started = monotonic()
-        pool.close(save_within=30)
+        closed.close(save_within=30)
         assert monotonic() - started < 15, "closing waits no longer than saving takes"
     finally:
-        pool.close()
+        closed.close()
     assert all(Path(item.checkpoint).exists() for item in jobs)
-    assert pool.idle == pool.busy == ()
-    with Pool([Setup(data, "cpu", 1)], stall=60) as pool:
-        wait_for_idle(pool, 1)
-        pool.start(0, jobs[1])
-        resumed, score = until(pool, 0, Score)
+    assert closed.idle == closed.busy == ()
+    pool.start(0, jobs[1])
+    resumed, score = until(pool, 0, Score)
     assert (type(resumed), score) == (Resumed, first[1]), "its first score is told again, and no step before it"
 
 

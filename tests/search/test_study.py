@@ -160,7 +160,7 @@ def test_a_baseline_that_failed_is_tried_again(runner, space, fake_pool, diverge
 
 
 def test_a_list_is_walked_to_its_end_whatever_is_over_its_limits(runner, space, fake_pool):
-    wide = Choice(tuple(Option(4 * width) for width in range(30, 0, -1)))
+    wide = Choice(tuple(Option(4 * width) for width in range(15, 0, -1)))
     large = replace(
         space,
         architecture={**space.architecture, "width": wide},

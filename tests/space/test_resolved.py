@@ -1,5 +1,6 @@
 """What is accepted comes back from its resolved document."""
 
+import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -8,6 +9,10 @@ from hypothesis import strategies as st
 from unetsearch.space import fields, kinds
 from unetsearch.space.document import parse_space
 from unetsearch.space.resolved import dump_space, resolved
+from unetsearch.space.schema import json_schema
+
+VALIDATOR = jsonschema.Draft202012Validator(json_schema())
+"""Of the schema, which is checked once in test_schema."""
 
 
 def values(field):
@@ -75,14 +80,10 @@ def test_every_name_comes_back_from_the_resolved_document(name):
 @given(documents.filter(lambda document: not {"reach", "averaging"} <= document.get("training", {}).keys()))
 @settings(max_examples=25, deadline=None)
 def test_whatever_is_accepted_comes_back_from_its_resolved_document(document):
-    import jsonschema
-
-    from unetsearch.space.schema import json_schema
-
-    jsonschema.validate(document, json_schema())
+    VALIDATOR.validate(document)
     space = parse_space(yaml.safe_dump(document), "x")
     again = parse_space(dump_space(space), "again")
     assert again == space
     assert resolved(again) == resolved(space)
-    jsonschema.validate(resolved(space), json_schema())
+    VALIDATOR.validate(resolved(space))
     assert space.sample(1) == again.sample(1)

@@ -8,6 +8,7 @@ from unetsearch.space.schema import json_schema
 from unetsearch.space.starters import starters
 
 SCHEMA = json_schema()
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def plain(marked: Marked):
@@ -28,7 +29,7 @@ def test_the_schema_is_one():
 @pytest.mark.parametrize("path", starters().values(), ids=lambda path: path.stem)
 def test_the_shipped_spaces_follow_it(path):
     document = Marker(path.name).read(path.read_text(encoding="utf-8"))
-    jsonschema.validate(plain(document), SCHEMA)
+    VALIDATOR.validate(plain(document))
     assert load_space(path).name == path.stem
 
 
@@ -56,4 +57,4 @@ def test_the_shipped_spaces_follow_it(path):
 )
 def test_it_refuses_what_the_reader_refuses(document):
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(document, SCHEMA)
+        VALIDATOR.validate(document)

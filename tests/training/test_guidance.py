@@ -61,7 +61,7 @@ def test_every_third_image_of_the_second_embedded_set_is_empty():
 def test_images_without_an_object_end_near_zero():
     data = load_data(DataSettings(path="cells-empty"))
     torch.manual_seed(0)
-    network = build_network(build_graph(reference("unet3+", width=8, depth=3, channels=8, guidance=True)))
+    network = build_network(build_graph(reference("unet3+", width=8, depth=3, channels=4, guidance=True)))
     recipe = Recipe(steps=350, evaluations=1, crop=96)
     (score,) = train(network, on_device(data, torch.device("cpu")), recipe, 0)
     network.eval()
