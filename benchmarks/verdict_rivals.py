@@ -38,9 +38,9 @@ def main() -> None:
         "| folds | groups | effects | misses: here | t alone | bootstrap | too low: here | t alone | bootstrap |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    sharp = World(6, 6, nested=False, labels=2, seeds=1, seed=0.002, fold=0.002, group=0.006, image=0.0)
+    world = World(6, 6, nested=False, labels=2, seeds=1, seed=0.005, fold=0.005, group=0.02, image=0.0)
     for folds, groups, shape in product((2, 5, 20), (4, 6, 20, 100), ("normal", "failures")):
-        world = replace(sharp, images=groups, groups=groups, folds=folds, shape=shape)
+        world = replace(world, images=groups, groups=groups, folds=folds, shape=shape)
         shares = " | ".join(f"{100 * share:.1f}" for share in measured(world).T.ravel())
         lines.append(f"| {folds} | {groups} | {shape} | {shares} |")
         print(lines[-1], flush=True)
