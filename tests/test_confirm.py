@@ -98,6 +98,7 @@ def test_nested_every_image_is_tested_by_what_never_saw_it(study):
     assert isinstance(found.confirmed, Confirmation)
     plan = found.confirmed.plan
     assert plan.nested, "so few images"
+    assert not any(record.baseline for fold in (0, 1) for record in plan.points_of(fold)), "its score saw all images"
     assert (found.confirmed.images, found.confirmed.groups, plan.folds, len(plan.finalists)) == (8, 8, 2, 2)
     tested = {run.fold: set(run.images) for run in (event.run for event in events if isinstance(event, Repeated))}
     assert tested[0] | tested[1] == set(range(8))
@@ -119,6 +120,8 @@ def test_nested_every_image_is_tested_by_what_never_saw_it(study):
 def test_longer_trainings_are_tuned_first(study):
     events = []
     found = confirm(study, nested=False, folds=2, seeds=1, budgets=(1, 2), happened=events.append)
+    assert found.confirmed is not None
+    assert found.confirmed.plan.points == ("unet",), "a point of the space as well"
     done = [event.run for event in events if isinstance(event, Repeated)]
     tunings = [run for run in done if run.tuning]
     assert {run.rate for run in tunings} == {0.5, 1.0, 2.0}

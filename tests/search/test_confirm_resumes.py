@@ -35,13 +35,12 @@ class Killed(Pool):
 
 def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_scores(runner, space, data, tmp_path):
     record = finalist(0, 2)
-    record = replace(record, recipe=replace(record.recipe, steps=100))
+    record = replace(record, recipe=replace(record.recipe, steps=40))
     plan = Plan(nested=False, folds=2, seeds=1, margin=0.01, groups=data.groups, finalists=((record,),))
     wanted = planned(plan, folds(data, SplitSettings(folds=2)))[:1]
-    setup = Setup(data, "cpu", 1, checkpoint_every=0.0)
 
     def run(confirmed, folder, *, killed=False):
-        with Killed([setup], stall=60) as pool:
+        with Killed([Setup(data, "cpu", 1, checkpoint_every=0.0 if killed else 60.0)], stall=60) as pool:
             pool.checkpoints = folder.path / "checkpoints" if killed else None
             list(Repetition(wanted, confirmed, pool, folder, seed=0).run())
         return pool.answers
