@@ -188,7 +188,7 @@ def test_trainings_that_all_fail_end_the_run(here, call, monkeypatch):
         def close(self, save_within=0):
             pass
 
-    monkeypatch.setattr("unetsearch.search.session.Pool", Broken)
+    monkeypatch.setattr("unetsearch.search.whole.Pool", Broken)
     status, out, err = call(
         "run", "tiny.yaml", "--data", "data", "--trials", 9, "--set", "architecture.depth=[1, 2, 3]"
     )

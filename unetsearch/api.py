@@ -21,7 +21,7 @@ from unetsearch.search.fit import check_fit
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
 from unetsearch.search.opening import check_same_study, load_for, read_space, reopen
 from unetsearch.search.records import TrialRecord
-from unetsearch.search.session import search
+from unetsearch.search.whole import search
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.document import search_settings
 from unetsearch.space.space import SearchSpace

@@ -26,7 +26,7 @@ from unetsearch.search.folder import StudyFolder, create_folder, open_folder, ow
 from unetsearch.search.opening import IN_MEMORY, Opened, load_for, reopen
 from unetsearch.search.pool import Pool
 from unetsearch.search.records import TrialRecord
-from unetsearch.search.session import search, setups
+from unetsearch.search.whole import search, setups
 from unetsearch.space.document import search_settings
 from unetsearch.space.settings import ranked_by
 from unetsearch.training.device import find_device, slot_devices
