@@ -166,7 +166,7 @@ def page(rows: Mapping[tuple[str, str], Row]) -> str:
         "",
         f"{description()}, numpy {version('numpy')}, scipy {version('scipy')}",
         "",
-        *(__doc__ or "").splitlines()[4:7],
+        *(__doc__ or "").splitlines()[4:8],
         "",
         f"The worst of {len(every)} cells: a label that loses more than the margin is named in "
         f"{shown(max(row.wrong for row in every))} %; an interval of a pair covers the truth in {lowest('covered')} %, "

@@ -100,7 +100,7 @@ def test_nested_every_image_is_tested_by_what_never_saw_it(study):
     assert plan.nested, "so few images"
     assert not any(record.baseline for fold in (0, 1) for record in plan.points_of(fold)), "its score saw all images"
     assert (found.confirmed.images, found.confirmed.groups, plan.folds, len(plan.finalists)) == (8, 8, 2, 2)
-    tested = {run.fold: set(run.images) for run in (event.run for event in events if isinstance(event, Repeated))}
+    tested = {run.key.fold: set(run.images) for run in (event.run for event in events if isinstance(event, Repeated))}
     assert tested[0] | tested[1] == set(range(8))
     assert not tested[0] & tested[1]
     assert kinds(events)[SearchedAgain] == 2
@@ -123,11 +123,11 @@ def test_longer_trainings_are_tuned_first(study):
     assert found.confirmed is not None
     assert found.confirmed.plan.points == ("unet",), "a point of the space as well"
     done = [event.run for event in events if isinstance(event, Repeated)]
-    tunings = [run for run in done if run.tuning]
-    assert {run.rate for run in tunings} == {0.5, 1.0, 2.0}
-    assert Counter(run.hash for run in tunings) == dict.fromkeys({run.hash for run in tunings}, 3)
-    after = [run for run in done if run.budget == 2 and not run.tuning]
-    assert Counter(run.hash for run in after) == dict.fromkeys({run.hash for run in tunings}, 2)
+    tunings = [run for run in done if run.key.tuning]
+    assert {run.key.rate for run in tunings} == {0.5, 1.0, 2.0}
+    assert Counter(run.key.hash for run in tunings) == dict.fromkeys({run.key.hash for run in tunings}, 3)
+    after = [run for run in done if run.key.budget == 2 and not run.key.tuning]
+    assert Counter(run.key.hash for run in after) == dict.fromkeys({run.key.hash for run in tunings}, 2)
     assert done.index(tunings[-1]) < done.index(after[0])
     assert not {image for run in tunings for image in run.images} & {image for run in after for image in run.images}
     (line,) = [line for line in found.lines if line.startswith("With 2 times the steps it is the same: ")]
@@ -140,6 +140,9 @@ def test_time_that_is_spent_leaves_the_rest_for_later(study, call):
     assert found.confirmed is None
     assert found.lines == ("Nothing is confirmed yet: no part of the images was tested for every finalist.",)
     assert "What the search saw" not in found.report.read_text()
+    status, out, err = call("confirm", study, *CROSSED, "--seeds", 1, "--time", "0.001s")
+    assert (status, out.splitlines()[-2]) == (1, found.lines[0])
+    assert "nothing is confirmed; the reasons stand above" in err
     status, out, _ = call("confirm", study, *CROSSED, "--seeds", 1)
     assert (status, len(trainings(out))) == (0, 7)
 

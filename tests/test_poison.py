@@ -114,11 +114,11 @@ def test_a_poisoned_test_split_changes_no_search_and_no_choice(study):
     assert len({record.hash for record in records if record.curve}) >= 6
     assert list(map(timeless, other.plan.finalists)) == list(map(timeless, confirmed.plan.finalists))
     assert [run.key for run in garbage] == [run.key for run in runs], "the rates that were tuned as well"
-    tunings, tested = ([run for run in untimed(runs) if run.tuning is tuning] for tuning in (True, False))
-    assert [run for run in untimed(garbage) if run.tuning] == tunings
+    tunings, tested = ([run for run in untimed(runs) if run.key.tuning is tuning] for tuning in (True, False))
+    assert [run for run in untimed(garbage) if run.key.tuning] == tunings
     assert {image for run in tunings for image in run.images} == {6, 7}
     assert {image for run in tested for image in run.images} == {8, 9}
-    for one, two in zip(tested, [run for run in untimed(garbage) if not run.tuning], strict=True):
+    for one, two in zip(tested, [run for run in untimed(garbage) if not run.key.tuning], strict=True):
         assert one.scores != two.scores, "what is confirmed does hang on the test images"
 
 
@@ -132,9 +132,9 @@ def test_nested_the_part_that_is_tested_changes_nothing_of_what_is_tested_on_it(
     assert theirs == chosen
     assert len(chosen) >= 2
     assert timeless(other.plan.points_of(1)) != timeless(confirmed.plan.points_of(1)), "those were trained on it"
-    own, same = ([run for run in untimed(each) if run.fold == 0] for each in (runs, garbage))
+    own, same = ([run for run in untimed(each) if run.key.fold == 0] for each in (runs, garbage))
     assert [run.key for run in own] == [run.key for run in same]
-    assert [run for run in own if run.tuning] == [run for run in same if run.tuning]
-    assert not {image for run in own if run.tuning for image in run.images} & set(part)
-    tested = [(one, two) for one, two in zip(own, same, strict=True) if not one.tuning]
+    assert [run for run in own if run.key.tuning] == [run for run in same if run.key.tuning]
+    assert not {image for run in own if run.key.tuning for image in run.images} & set(part)
+    tested = [(one, two) for one, two in zip(own, same, strict=True) if not one.key.tuning]
     assert all(set(one.images) == set(part) and one.scores != two.scores for one, two in tested)

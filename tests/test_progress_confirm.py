@@ -7,6 +7,7 @@ from rich.console import Console
 from tests.search.confirming import SPLITS, finalist, score
 from unetsearch.progress_confirm import ConfirmationDisplay
 from unetsearch.search.confirm import Planned
+from unetsearch.search.confirmed import Key
 from unetsearch.search.events import Confirming, Ended, Noted, Repeated, SearchedAgain
 
 
@@ -20,7 +21,7 @@ def shown(*events):
 
 
 def repeated(**values):
-    each = Planned(finalist(4, 2), "crossed 2", SPLITS[0], fold=1, seed=0, **values)
+    each = Planned(finalist(4, 2), Key("a", "crossed 2", fold=1, seed=0, **values), SPLITS[0])
     each.score = score(4, [0.5, 0.75])
     return Repeated("#4", each.run(10.0), each.score, Confirming(3, 8, 60.0, None))
 

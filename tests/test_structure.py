@@ -33,7 +33,7 @@ EARLIER |= {"describe": {*EARLIER["api"], "api", "augmented", "one_shot"}}
 EARLIER |= {
     "cli": {*EARLIER["describe"], "describe", "progress", "confirmation", "progress_confirm"},
     "__main__": {"cli"},
-    "__init__": {*EARLIER["api"], "api"},
+    "__init__": {*EARLIER["api"], "api", "confirmation"},
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -112,6 +112,7 @@ def test_the_public_names():
         "build_graph",
         "build_network",
         "carry_weights",
+        "confirm",
         "cost",
         "front",
         "load_model",

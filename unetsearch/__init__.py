@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unetsearch.api import front, load_space, reference, run
+    from unetsearch.confirmation import confirm
     from unetsearch.errors import UnetsearchError
     from unetsearch.graph.build import build_graph, prune
     from unetsearch.network.cost import cost
@@ -21,6 +22,7 @@ _HOME = {
     "build_graph": "unetsearch.graph.build",
     "build_network": "unetsearch.network.network",
     "carry_weights": "unetsearch.network.network",
+    "confirm": "unetsearch.confirmation",
     "cost": "unetsearch.network.cost",
     "front": "unetsearch.api",
     "load_model": "unetsearch.network.files",
@@ -36,6 +38,7 @@ __all__ = [
     "build_graph",
     "build_network",
     "carry_weights",
+    "confirm",
     "cost",
     "front",
     "load_model",

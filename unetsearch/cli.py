@@ -163,6 +163,8 @@ def confirm(
     for line in found.lines:
         typer.echo(line)
     typer.echo(f"report: {found.report}")
+    if found.confirmed is None:
+        raise WorkFailedError("nothing is confirmed; the reasons stand above")
 
 
 @app.command()

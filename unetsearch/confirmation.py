@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -112,8 +112,11 @@ def confirm(
             confirmed.plan = plan
             try:
                 _trained(wanted, plan, confirmed, seconds)
-            finally:
-                page = leave_report(folder, opened.space, opened.facts, opened.studies)
+            except BaseException:
+                with suppress(UnetsearchError):  # after Ctrl-C too, the report shows what is finished
+                    leave_report(folder, opened.space, opened.facts, opened.studies)
+                raise
+            page = leave_report(folder, opened.space, opened.facts, opened.studies)
             return Verdict(page, what_is_confirmed(opened.studies), opened.facts["data"])
 
 

@@ -44,7 +44,6 @@ def depth_profile(
     *,
     data: Any = None,
     device: str = "auto",
-    prepared: Callable[[SegmentationData], None] = lambda _: None,
     scored: Callable[[Score], None] = lambda _: None,
 ) -> tuple[NestedDepth, ...]:
     """The profile of a space's data: the Dice of each depth up to the space's greatest, by one training.
@@ -58,7 +57,6 @@ def depth_profile(
     loaded, space = load_for(space, data)
     space = space.for_data(loaded.in_channels, loaded.out_channels)
     check_depth(loaded, {f"depth {space.max_depth}": space.max_depth}, space.recipe.crop)
-    prepared(loaded)
     return nested_depths(space, loaded, space.recipe, where, space.search.seed, scored)
 
 

@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from unetsearch.report.words import SCORES, duration
-from unetsearch.search.confirm import in_words
 from unetsearch.search.events import Confirming, Ended, Event, Finished, Noted, Repeated, SearchedAgain
 
 
@@ -57,8 +56,8 @@ class ConfirmationDisplay:
         told = [f"{words} {means[name]:.4f}" for name, words in SCORES.items() if name in means]
         left = progress.seconds_left
         rest = f"{progress.done} of {progress.of}" + ("" if not left else f", about {duration(left)} left")
-        images = f"{len(run.images)} {'validation' if run.tuning else 'test'} images"
-        self._say(f"{event.name:>8}  {in_words(run)}: {', '.join(told)} on {images}   [{rest}]")
+        images = f"{len(run.images)} {'validation' if run.key.tuning else 'test'} images"
+        self._say(f"{event.name:>8}  {run.key.words}: {', '.join(told)} on {images}   [{rest}]")
         self._move("trainings", progress.done, progress.of, left)
 
     def _move(self, what: str, done: int, of: int, left: float | None) -> None:

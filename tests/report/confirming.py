@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from tests.report.conftest import record
-from unetsearch.search.confirmed import Failure, Plan, Run
+from unetsearch.search.confirmed import Failure, Key, Plan, Run
 
 STEP = 1 / 1024
 """A difference in Dice that floating point has exactly."""
@@ -27,14 +27,12 @@ def run_of(plan, record, fold, seed, scores, **values):
     """`scores`: Dice by image. IoU is half of it, and F1 of objects what is left to 1."""
     known = {"dice": scores, "iou": [each / 2 for each in scores.values()], "object_f1": []}
     known |= {"dice": list(scores.values()), "object_f1": [1 - each for each in scores.values()]}
-    usual = {"design": plan.design, "started": 0.0, "finished": 10.0}
     return Run(
-        hash=record.hash,
-        fold=fold,
-        seed=seed,
+        key=Key(record.hash, plan.design, fold, seed)._replace(**values),
         images=tuple(scores),
         scores={name: tuple(each) for name, each in known.items()},
-        **{**usual, **values},
+        started=0.0,
+        finished=10.0,
     )
 
 

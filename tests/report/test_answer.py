@@ -114,7 +114,7 @@ def test_fewer_images_than_folds(nested):
 def test_what_could_not_be_trained_is_named():
     plan = plan_of(*FINALISTS)
     runs = runs_of(plan, exact(GAINS))
-    lost = [run for run in runs if run.hash == FINALISTS[2].hash]
+    lost = [run for run in runs if run.key.hash == FINALISTS[2].hash]
     found = confirmation(plan, [run for run in runs if run not in lost], FINALISTS, [failure(run) for run in lost])
     lines = answer(found, "cells")
     assert lines[0] == "cells: depth 2 is enough: no other one is better (95 %)."

@@ -138,15 +138,15 @@ def test_nothing_is_confirmed_before_a_run_of_every_finalist():
     plan = plan_of(*FINALISTS)
     runs = runs_of(plan, exact({1: 0.0, 2: 0.0, 3: 0.0, 4: 0.0}))
     assert confirmation(plan, [], FINALISTS) is None
-    lacking = [run for run in runs if run.hash != FINALISTS[0].hash]
+    lacking = [run for run in runs if run.key.hash != FINALISTS[0].hash]
     assert confirmation(plan, lacking, FINALISTS) is None
 
 
 def test_runs_that_some_finalist_lacks_do_not_count():
     plan, value = plan_of(*FINALISTS), noisy({1: 0.0, 2: 0.02, 3: 0.03, 4: 0.0}, 0.01)
     runs = runs_of(plan, value)
-    first = [run for run in runs if run.seed == 0]
-    some = [run for run in runs if run.seed == 1 and run.hash == FINALISTS[3].hash]
+    first = [run for run in runs if run.key.seed == 0]
+    some = [run for run in runs if run.key.seed == 1 and run.key.hash == FINALISTS[3].hash]
     partial = confirmation(plan, [*first, *some], FINALISTS)
     whole = confirmation(replace(plan, seeds=1), first, FINALISTS)
     assert (partial.factors, partial.tested, partial.against) == (whole.factors, whole.tested, whole.against)
@@ -163,7 +163,7 @@ def test_trainings_of_other_plans_do_not_count():
         *runs_of(plan, better, budget=4.0),
         *runs_of(plan, better, tuning=True, budget=4.0),
         *runs_of(plan_of(network(9, 1)), better),
-        *(run for run in runs_of(replace(plan, seeds=3), better) if run.seed == 2),
+        *(run for run in runs_of(replace(plan, seeds=3), better) if run.key.seed == 2),
     ]
     expected = confirmation(plan, runs, FINALISTS)
     found = confirmation(plan, [*others, *runs], FINALISTS)
@@ -173,8 +173,8 @@ def test_trainings_of_other_plans_do_not_count():
 def test_a_finalist_that_could_not_be_trained_is_left_out_and_named():
     plan, value = plan_of(*FINALISTS), noisy({1: 0.0, 2: 0.02, 3: 0.03, 4: 0.0}, 0.01)
     runs = runs_of(plan, value)
-    kept = [run for run in runs if run.hash != FINALISTS[3].hash]
-    failures = [failure(run) for run in runs if run.hash == FINALISTS[3].hash]
+    kept = [run for run in runs if run.key.hash != FINALISTS[3].hash]
+    failures = [failure(run) for run in runs if run.key.hash == FINALISTS[3].hash]
     found = confirmation(plan, kept, FINALISTS, failures)
     assert found.left_out == ("#3",)
     assert [standing.label for standing in found.factors[0].standings] == [1, 2]
@@ -191,7 +191,7 @@ def test_nested_the_next_best_stands_for_what_could_not_be_trained():
     plan = replace(plan, finalists=((*own[0], second, unet), *plan.finalists[1:]))
     value = exact({1: 0.0, 2: 16 * STEP, 4: 0.0})
     runs = runs_of(plan, value)
-    lost = [run for run in runs if run.hash == own[0][1].hash]
+    lost = [run for run in runs if run.key.hash == own[0][1].hash]
     found = confirmation(plan, [run for run in runs if run not in lost], FINALISTS, map_failures(lost))
     assert found.left_out == ("#20 of the search without part 1",)
     assert [standing.loss for standing in found.factors[0].standings] == pytest.approx([16 * STEP, 0.0])
@@ -204,14 +204,14 @@ def map_failures(runs):
 def test_nested_a_fold_that_was_not_begun_is_no_failure():
     plan, _, _ = nested()
     runs = runs_of(plan, exact({1: 0.0, 2: 0.0, 4: 0.0}))
-    found = confirmation(plan, [run for run in runs if run.fold == 0], FINALISTS)
+    found = confirmation(plan, [run for run in runs if run.key.fold == 0], FINALISTS)
     assert (found.left_out, found.images, found.done, found.of) == ((), 4, 6, 18)
 
 
 def test_nothing_but_baselines_could_be_trained():
     plan = plan_of(*FINALISTS)
     runs = runs_of(plan, exact({1: 0.0, 2: 0.0, 3: 0.0, 4: 0.0}))
-    kept = [run for run in runs if run.hash == FINALISTS[4].hash]
+    kept = [run for run in runs if run.key.hash == FINALISTS[4].hash]
     failures = map_failures(run for run in runs if run not in kept)
     found = confirmation(plan, kept, FINALISTS, failures)
     assert (found.factors, found.against) == ((), None)

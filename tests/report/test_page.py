@@ -10,18 +10,14 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
-from unetsearch.report.figures import curves_figure, depth_figure, front_figure, hypervolume_figure
 from unetsearch.report.images import agreement, class_colours, shown_dice
 from unetsearch.report.page import MOST_DRAWINGS, MOST_ROWS, render_page
 from unetsearch.report.tables import front_rows, trial_rows
-from unetsearch.report.views import curves, depth_rows, hypervolume_over_time, network_points
-from unetsearch.report.words import amount, duration, mebibytes, milliseconds, topology, training
+from unetsearch.report.words import SCORES
 from unetsearch.report.write import write_report
 from unetsearch.search.records import TrialRecord
 
 OBJECTIVES = ("dice", "params")
-
-
 VOID = {"meta", "img", "br", "line", "rect", "path"}
 
 
@@ -90,41 +86,6 @@ def test_several_classes(report, make):
     assert (row["dice_a"], row["dice_b"], row["dice_c"]) == (0.5, 0.5, 0.5)
 
 
-def test_figures_show_the_views(records):
-    points = network_points(records, OBJECTIVES)
-    front = front_figure(points, "dice")
-    drawn = [
-        (x, y)
-        for trace in front.data
-        if trace.x and trace.mode != "lines"
-        for x, y in zip(trace.x, trace.y, strict=True)
-        if x
-    ]
-    assert sorted(drawn) == sorted((point.params, point.score) for point in points)
-    assert front.layout.xaxis.type == "log"
-    baselines = next(trace for trace in front.data if trace.name == "baseline")
-    assert baselines.text == ("unet", "unet++")
-    line = next(trace for trace in front.data if trace.name == "front")
-    assert list(line.y) == [0.7, 0.85]
-    boxes = [trace for trace in depth_figure(depth_rows(points), "dice").data if trace.type == "box"]
-    assert [set(trace.x) for trace in boxes] == [{1}, {2}, {3}, {4}]
-    assert list(hypervolume_figure(hypervolume_over_time(records, "dice")).data[0].x) == [1, 2, 3, 4, 5]
-    shown = [trace.name for trace in curves_figure(curves(records, OBJECTIVES), "dice").data]
-    assert shown == ["not on the front", "failed", "baseline", "on the front"]
-
-
-def test_pruned_curves_are_marked_where_they_end(pruned_study):
-    drawn = {trace.name: trace for trace in curves_figure(curves(pruned_study, OBJECTIVES), "dice").data}
-    assert list(drawn) == ["pruned", "on the front", "where they were pruned"]
-    assert drawn["pruned"].x == (10, None, 10, None), "one trace, its curves parted by gaps"
-    assert drawn["on the front"].y == (0.4, 0.8, None, 0.35, 0.7, None)
-    assert drawn["on the front"].text == ("#0", "#0", None, "#3", "#3", None)
-    ends = drawn["where they were pruned"]
-    assert (ends.mode, ends.x, ends.y) == ("markers", (10, 10), (0.31, 0.45))
-    assert ends.text == ("#1, pruned at 10 of 20 steps", "#2, pruned at 10 of 20 steps")
-    assert drawn["pruned"].legendgroup == ends.legendgroup != drawn["on the front"].legendgroup
-
-
 def test_the_page_tells_of_pruning_and_of_slots(report, pruned_study):
     page = render_page(replace(report, records=pruned_study, previews=()))
     text = check(page)
@@ -156,49 +117,6 @@ def test_latency_and_memory_stand_beside_the_other_costs(report, make):
     assert [(row["latency"], row["memory"]) for row in rows] == [(0.00213, 3 * 2**20), (0.12, 400 * 2**20)]
 
 
-def test_under_other_objectives_the_line_goes_over_the_front(make):
-    """#1 is on the front for its latency alone: smaller in nothing else than #0."""
-    made = (make(0, 0.8, depth=1), make(1, 0.7, depth=2), make(2, 0.9, depth=3))
-    points = network_points(
-        [replace(record, latency=latency) for record, latency in zip(made, (3.0, 1.0, 4.0), strict=True)],
-        ("dice", "params", "latency"),
-    )
-    assert all(point.on_front for point in points)
-    line = next(trace for trace in front_figure(points, "dice").data if trace.name == "front")
-    assert line.y == (0.8, 0.9)
-
-
-WORDS = {"dice": "Dice", "iou": "IoU", "object_f1": "F1 of objects"}
-
-
-@pytest.mark.parametrize("by", WORDS)
-def test_figures_draw_and_name_the_score(contrary, by):
-    records, objectives, word = contrary(by), (by, "params"), WORDS[by]
-    points = network_points(records, objectives)
-    figures = {
-        f"Parameters versus {word}": front_figure(points, by),
-        f"{word} by depth": depth_figure(depth_rows(points), by),
-        "Learning curves": curves_figure(curves(records, objectives), by),
-    }
-    for title, figure in figures.items():
-        assert figure.layout.title.text == title
-        assert figure.layout.yaxis.title.text == f"{word} on the validation images"
-    front, depths, lines = figures.values()
-    line = next(trace for trace in front.data if trace.name == "front")
-    assert line.y == {"dice": (0.7, 0.8, 0.9), "iou": (0.65,), "object_f1": (0.75, 0.8)}[by]
-    baselines = next(trace for trace in front.data if trace.name == "baseline")
-    assert baselines.y == {"dice": (0.84, 0.80), "iou": (0.50, 0.40), "object_f1": (0.60, 0.70)}[by]
-    best = next(trace for trace in depths.data if trace.name == "best, with its parameters")
-    assert best.text[1] == {"dice": "0.900<br>100 k", "iou": "0.600<br>100 k", "object_f1": "0.800<br>10.0 k"}[by]
-    hover = {
-        "dice": "Dice 0.8000, IoU 0.4000<br>",
-        "iou": "IoU 0.4000, Dice 0.8000<br>",
-        "object_f1": "F1 of objects 0.7000, Dice 0.8000, IoU 0.4000<br>",
-    }
-    assert hover[by] in baselines.customdata[1]
-    assert all(f" {word} %{{y:.4f}}" in trace.hovertemplate.replace("<br>", " ") for trace in lines.data)
-
-
 @pytest.mark.parametrize(("by", "best"), [("dice", "#0"), ("iou", "#2"), ("object_f1", "#1")])
 def test_the_page_speaks_of_the_score_and_shows_dice_beside_it(report, contrary, by, best):
     shown = replace(report.previews[0], predictions={f"#{i}": report.previews[0].truth for i in range(3)})
@@ -215,24 +133,16 @@ def test_the_page_speaks_of_the_score_and_shows_dice_beside_it(report, contrary,
         }[by]
     )
     beside = [] if by == "dice" else ["its Dice"]
-    assert depths[2:-1] == [f"best {WORDS[by]}", "median", "middle half", *beside, "its parameters", "its MACs"]
-    assert unscored[2:-2] == [f"{word} by then" for word in dict.fromkeys((WORDS[by], "Dice"))]
+    assert depths[2:-1] == [f"best {SCORES[by]}", "median", "middle half", *beside, "its parameters", "its MACs"]
+    assert unscored[2:-2] == [f"{word} by then" for word in dict.fromkeys((SCORES[by], "Dice"))]
     numbers = {"dice": "<td>0.3100</td>", "iou": "<td>0.2100</td><td>0.3100</td>"}
     assert numbers.get(by, "<td>0.1100</td><td>0.3100</td>") + "<td>5.00 k</td>" in text
     drawn = re.findall("<summary>(#[0-9]): (.*?), [0-9.]+ k parameters", text)
     assert drawn[0] == (best, {"dice": "Dice 0.9000", "iou": "IoU 0.6500, Dice 0.7000"}.get(
         by, "F1 of objects 0.8000, Dice 0.8000"))  # fmt: skip
     assert re.findall("<figcaption>(#[0-9]): Dice 1.000", text)[0] == best
-    assert f"the {WORDS[by]} there is no final score" in text
+    assert f"the {SCORES[by]} there is no final score" in text
     assert ("Dice on the validation images" in page) == (by == "dice")
-
-
-def test_the_front_begins_at_its_smallest_network_though_it_finds_no_object(contrary):
-    *others, smallest, _ = contrary("object_f1")
-    blind = replace(smallest, curve=(replace(smallest.final, object_f1=0.0),))
-    points = network_points([*others, blind], ("object_f1", "params"))
-    line = next(trace for trace in front_figure(points, "object_f1").data if trace.name == "front")
-    assert (line.x, line.y) == ((1_000, 10_000), (0.0, 0.8))
 
 
 def test_tables(records):
@@ -334,47 +244,4 @@ def test_pictures():
     assert (
         class_colours(np.array([[0, 1, 8, 255]], np.uint8))[0, 1].tolist()
         == class_colours(np.array([[8]], np.uint8))[0, 0].tolist()
-    )
-
-
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [
-        (0, "0"),
-        (942, "942"),
-        (1200, "1.20 k"),
-        (51_234, "51.2 k"),
-        (1_925_601, "1.93 M"),
-        (137_900_000, "138 M"),
-        (2.04e10, "20.4 G"),
-    ],
-)
-def test_amounts(number, words):
-    assert amount(number) == words
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(4.4, "4 s"), (59.7, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")]
-)
-def test_durations(seconds, words):
-    assert duration(seconds) == words
-
-
-def test_measured_costs():
-    assert [milliseconds(seconds) for seconds in (0.00084, 0.0123, 0.12, 2.5)] == [
-        "0.84 ms",
-        "12.3 ms",
-        "120 ms",
-        "2500 ms",
-    ]
-    assert [mebibytes(number) for number in (800_000, 432_013_312)] == ["0.8 MiB", "412 MiB"]
-
-
-def test_networks_in_words(make):
-    deep = make(0, name="unet3+", depth=1, deep_supervision=True, encoder="residual").architecture
-    assert topology(deep) == "depth 1, full-scale skips of 8 (deep supervision), residual encoder, 8-16"
-    unusual = make(0, norm="group", up="bilinear", dropout=0.1, depth=1).architecture
-    assert topology(unusual) == "depth 1, plain skips, plain encoder, 8-16, norm group, up bilinear, dropout 0.1"
-    assert training({"depth": 3, "training.learning_rate": 0.0041234, "training.loss": "dice"}) == (
-        "learning_rate 0.00412, loss dice"
     )

@@ -8,7 +8,7 @@ import pytest
 
 from tests.search.confirming import SPLITS, TEST, ConfirmPool, finalist
 from unetsearch.errors import WorkFailedError
-from unetsearch.search.confirm import Repetition, in_words, longer, planned, tuned_rate, tunings
+from unetsearch.search.confirm import Repetition, longer, planned, tuned_rate, tunings
 from unetsearch.search.confirmed import Plan, open_confirmed
 from unetsearch.search.events import Confirming, Noted, Repeated
 from unetsearch.search.messages import Failed
@@ -56,7 +56,7 @@ def test_seed_by_seed_and_fold_by_fold_all_finalists(plan, repeat, confirmed):
     assert all(job.split.validation == TEST and job.split.test == () for job in pool.jobs)
     assert [type(event) for event in events] == [Confirming, *[Repeated] * 8, Confirming]
     assert [(event.done, event.of) for event in (events[0], events[-1])] == [(0, 8), (8, 8)]
-    assert {(run.hash, run.fold, run.seed) for run in confirmed.runs} == {
+    assert {(run.key.hash, run.key.fold, run.key.seed) for run in confirmed.runs} == {
         (record.hash, fold, seed) for record in plan.finalists[0] for fold in (0, 1) for seed in (0, 1)
     }
     one = next(run for run in confirmed.runs if run.key == planned(plan, SPLITS)[0].key)
@@ -83,7 +83,7 @@ def test_the_recipe_is_the_search_s_own_scored_once_at_its_end(plan, repeat):
     wanted = tunings(again, SPLITS[:1], 4.0)[0]
     base = plan.finalists[0][0].recipe
     assert wanted.recipe == replace(
-        base, steps=4 * base.steps, learning_rate=wanted.rate * base.learning_rate, evaluations=1
+        base, steps=4 * base.steps, learning_rate=wanted.key.rate * base.learning_rate, evaluations=1
     )
 
 
@@ -99,7 +99,7 @@ def test_what_is_done_is_not_trained_again(plan, repeat):
     pool = ConfirmPool()
     events = repeat(planned(plan, SPLITS), pool)
     assert seen(pool.jobs) == [
-        (each.record.architecture.depth, each.split.train, SEED + 1 + each.seed) for each in wanted[3:]
+        (each.record.architecture.depth, each.split.train, SEED + 1 + each.key.seed) for each in wanted[3:]
     ]
     assert (events[0].done, events[0].of) == (3, 8)
     more = ConfirmPool()
@@ -189,10 +189,10 @@ def test_tunings_are_scored_on_validation_images_and_see_no_test_image(plan, rep
     assert [(job.architecture.depth, job.recipe.learning_rate, job.recipe.steps) for job in pool.jobs] == [
         (depth, pytest.approx(rate), 16) for depth in (1, 2) for rate in rates
     ]
-    assert all(run.tuning and run.images == (2, 3) for run in confirmed.runs)
-    assert in_words(planned(plan, SPLITS)[0]) == "without fold 1, seed 1"
+    assert all(run.key.tuning and run.images == (2, 3) for run in confirmed.runs)
+    assert planned(plan, SPLITS)[0].key.words == "without fold 1, seed 1"
     wanted = tunings(plan, SPLITS[:1], 4.0)[0]
-    assert in_words(wanted) == "without fold 1, seed 1, 4 times the steps, 0.5 times the rate (tuning)"
+    assert wanted.key.words == "without fold 1, seed 1, 4 times the steps, 0.5 times the rate (tuning)"
 
 
 def test_longer_trainings_take_the_rate_that_was_best_in_tuning(plan, repeat, confirmed):

@@ -6,17 +6,11 @@ from dataclasses import replace
 import pytest
 
 from unetsearch.search.candidate import Candidate
-from unetsearch.search.confirmed import Failure, Plan, Run, open_confirmed, read_confirmed
+from unetsearch.search.confirmed import Failure, Key, Plan, Run, open_confirmed, read_confirmed
 from unetsearch.search.storage import read_studies
 
 RUN = Run(
-    hash="a",
-    design="crossed 5",
-    fold=1,
-    seed=2,
-    budget=4.0,
-    rate=0.5,
-    tuning=True,
+    key=Key("a", "crossed 5", fold=1, seed=2, budget=4.0, rate=0.5, tuning=True),
     images=(3, 7),
     scores={"dice": (0.25, 0.75), "iou": (0.1, 0.6)},
     started=10.0,
@@ -61,9 +55,9 @@ def test_runs_and_plan_survive(runner, space, studies, plan):
         assert found is not None
         assert (found.runs, found.plan) == ([RUN], plan)
         assert found.plan.of_fold(1) == plan.finalists[1]
-        second = replace(RUN, seed=0)
+        second = replace(RUN, key=RUN.key._replace(seed=0))
         confirmed.add(second)
-        assert sorted(found.runs, key=lambda run: run.seed) == [second, RUN], "what came later is seen as well"
+        assert sorted(found.runs, key=lambda run: run.key.seed) == [second, RUN], "what came later is seen as well"
     again = open_confirmed(studies)
     assert (again.plan, len(again.runs)) == (plan, 2)
 
@@ -91,8 +85,12 @@ def test_a_training_that_was_written_twice_counts_once(studies):
         {"tuning": False},
     ],
 )  # fmt: skip
-def test_trainings_are_told_apart(change):
-    assert replace(RUN, **change).key != RUN.key
+def test_trainings_are_told_apart(change, studies):
+    confirmed = open_confirmed(studies)
+    other = replace(RUN, key=RUN.key._replace(**change))
+    for run in (RUN, other):
+        confirmed.add(run)
+    assert sorted(confirmed.runs, key=lambda run: run == other) == [RUN, other]
 
 
 def test_reading_what_was_never_confirmed_writes_nothing(runner, space, studies, plan):

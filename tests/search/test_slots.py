@@ -19,7 +19,6 @@ from tests.search.trainers import Trainer, longer, posix, scores
 from unetsearch.data.dataset import Split
 from unetsearch.graph.build import build_graph
 from unetsearch.network.network import build_network
-from unetsearch.search.loaded import Loaded
 from unetsearch.search.messages import (
     Done,
     Failed,
@@ -35,7 +34,6 @@ from unetsearch.search.messages import (
     Stopped,
 )
 from unetsearch.search.parent import Parent
-from unetsearch.search.preview import load_previews, save_preview, windows
 from unetsearch.search.slots import THREADS, environment
 from unetsearch.search.trainer import NO_MEMORY, failure
 from unetsearch.space.architecture import Architecture
@@ -270,24 +268,6 @@ def test_no_file_of_the_working_folder_is_imported(data, job, tmp_path, monkeypa
         trainer.process.kill()
 
 
-def test_previews_come_back_with_the_predictions_of_the_trials_named(trainer, job, runner, data):
-    save_preview(runner.folder, data, job.preview)
-    trainer.train(replace(job, folder=str(runner.folder.model("#7"))))
-    shown = load_previews(runner.folder, ["#7", "#8"])
-    assert [preview.stem for preview in shown] == ["c", "d"]
-    assert shown[0].image.shape == shown[0].truth.shape == (24, 20)
-    assert np.array_equal(shown[0].truth, data.masks[2])
-    assert shown[0].image.dtype == np.uint8
-    assert set(shown[0].predictions) == {"#7"}
-    assert shown[0].predictions["#7"].shape == (24, 20)
-
-
-def test_previews_of_large_images_are_their_middles(data):
-    large = replace(data, masks=tuple(np.zeros((300, 700), np.uint8) for _ in range(5)))
-    window = windows(large)[0]
-    assert (window.top, window.bottom, window.left, window.right) == (22, 278, 222, 478)
-
-
 def test_a_training_that_pauses_is_no_more_at_work_when_it_says_held():
     """It writes its checkpoint first: a measuring that begins then has the machine for itself."""
     said = io.BytesIO()
@@ -300,19 +280,3 @@ def test_a_training_that_pauses_is_no_more_at_work_when_it_says_held():
     parent.end(Stopped())
     said.seek(0)
     assert [pickle.load(said), pickle.load(said)] == [Stopped(), Held()]
-
-
-def test_images_that_find_no_room_leave_no_others_in_their_place(data, monkeypatch):
-    """Else a second try would train on the split before."""
-    own, other = data.split, Split(train=(1, 2), validation=(0,), test=(), by="x")
-    loaded = Loaded(Setup(data, "cpu", 1), torch.device("cpu"))
-
-    def fails(*_, **__):
-        raise MemoryError
-
-    with monkeypatch.context() as patch:
-        patch.setattr("unetsearch.search.loaded.on_device", fails)
-        with pytest.raises(MemoryError):
-            loaded.of(other)
-    assert len(loaded.of(other).validation) == len(other.validation)
-    assert len(loaded.of(None).validation) == len(own.validation)

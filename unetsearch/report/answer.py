@@ -1,11 +1,12 @@
 """The answer of a confirmation in sentences that a person can quote."""
 
 from collections.abc import Iterator
+from math import ceil
 
 from unetsearch.report.confirmation import Confirmation, Factor
 from unetsearch.report.words import SCORES, amount, duration, topology
 from unetsearch.statistics.differences import Interval
-from unetsearch.statistics.verdict import Verdict, in_words
+from unetsearch.statistics.verdict import Verdict
 
 NOUNS = {
     "depth": ("depth", "depths"),
@@ -63,7 +64,19 @@ def _flipped(confirmed: Confirmation, factor: Factor) -> str:
 
 
 def _verdict(confirmed: Confirmation, factor: Factor) -> str:
-    return in_words(factor.verdict, *NOUNS[factor.name], SCORES[confirmed.score])
+    return verdict_in_words(factor.verdict, factor.name, SCORES[confirmed.score])
+
+
+def verdict_in_words(verdict: Verdict, factor: str, score: str) -> str:
+    """A verdict as a sentence to quote; `factor`: one of NOUNS, `score`: as a person reads it."""
+    noun, plural = NOUNS[factor]
+    if verdict.decided is not None:
+        bound = next(own.upper or 0.0 for own in verdict.standings if own.label == verdict.decided)
+        gains = f"a better one gains at most {ceil(bound * 1e4) / 1e4:g} {score}" if bound else "no other one is better"
+        return f"{noun} {verdict.decided} is enough: {gains} (95 %)"
+    *others, last = map(str, verdict.possible)
+    among = f"between {plural} {', '.join(others)} and {last}" if others else f"on {noun} {last}"
+    return f"undecided {among}: {verdict.reasons[0]}"
 
 
 def _not_claimed(verdict: Verdict) -> tuple[str, ...]:

@@ -78,7 +78,6 @@ class Confirmation:
     """
 
     plan: Plan
-    score: Objective
     done: int
     of: int
     images: int
@@ -90,31 +89,34 @@ class Confirmation:
     left_out: tuple[str, ...]
     seconds: float
 
+    @property
+    def score(self) -> Objective:
+        """The score that is compared."""
+        return self.plan.score
+
 
 def confirmation(
     plan: Plan, runs: Sequence[Run], records: Sequence[TrialRecord], failures: Sequence[Failure] = ()
 ) -> Confirmation | None:
     """What the runs say so far; None while no run was tested for every finalist."""
-    runs = [run for run in runs if run.design == plan.design]
+    runs = [run for run in runs if run.key.design == plan.design]
     failures = [failure for failure in failures if failure.key.design == plan.design]
-    found = [run for run in runs if run.budget == 1 and not run.tuning]
-    score = plan.score
+    found = [run for run in runs if run.key.budget == 1 and not run.key.tuning]
     table = Scores.of(plan, plan.of_fold, found, _failed(runs, failures, 1))
     if table is None:
         return None
-    shown = tuple(filter(None, (_factor(name, plan, plan.points_of, table, records, score) for name in FACTORS)))
+    shown = tuple(filter(None, (_factor(name, plan, plan.points_of, table, records) for name in FACTORS)))
     wanted = {(record.hash, fold) for fold in range(plan.folds) for record in plan.of_fold(fold)}
     return Confirmation(
         plan=plan,
-        score=score,
-        done=sum((run.hash, run.fold) in wanted and run.seed < plan.seeds for run in found),
+        done=sum((run.key.hash, run.key.fold) in wanted and run.key.seed < plan.seeds for run in found),
         of=len(wanted) * plan.seeds,
         images=len(table.images),
         groups=len(set(table.groups)),
         factors=shown,
-        tested=_tested(plan, table, records, score),
-        against=_against(plan, table, records, shown, score),
-        longer=tuple(_longer(plan, runs, failures, records, score)),
+        tested=_tested(plan, table, records),
+        against=_against(plan, table, records, shown),
+        longer=tuple(_longer(plan, runs, failures, records)),
         left_out=tuple(dict.fromkeys(table.left_out.values())),
         seconds=sum(run.finished - run.started for run in runs),
     )
@@ -122,7 +124,7 @@ def confirmation(
 
 def _failed(runs: Sequence[Run], failures: Sequence[Failure], budget: float) -> set[tuple[str, int]]:
     """Whose training without which fold failed; one that could not be tuned at all could not be trained."""
-    tuned = {(run.hash, run.fold) for run in runs if run.tuning and run.budget == budget}
+    tuned = {(run.key.hash, run.key.fold) for run in runs if run.key.tuning and run.key.budget == budget}
     keys = [failure.key for failure in failures if failure.key.budget == budget]
     return {(key.hash, key.fold) for key in keys if not (key.tuning and (key.hash, key.fold) in tuned)}
 
@@ -132,12 +134,11 @@ def _longer(
     runs: Sequence[Run],
     failures: Sequence[Failure],
     records: Sequence[TrialRecord],
-    score: Objective,
 ) -> Iterator[tuple[float, Factor]]:
     """The depth's verdict with more steps, each network at the rate that was tuned for it."""
 
     def points(fold: int) -> list[TrialRecord]:
-        return best_of_each(plan.points_of(fold), "depth", score, EACH_DEPTH)
+        return best_of_each(plan.points_of(fold), "depth", plan.score, EACH_DEPTH)
 
     for budget in plan.budgets:
         rates = {
@@ -145,25 +146,23 @@ def _longer(
             for fold in range(plan.folds)
             for record in points(fold)
         }
-        found = [run for run in runs if run.budget == budget != 1 and not run.tuning]
-        found = [run for run in found if run.rate == rates.get((run.hash, run.fold))]
+        found = [run for run in runs if run.key.budget == budget != 1 and not run.key.tuning]
+        found = [run for run in found if run.key.rate == rates.get((run.key.hash, run.key.fold))]
         table = Scores.of(plan, points, found, _failed(runs, failures, budget))
-        factor = table and _factor("depth", plan, points, table, records, score)
+        factor = table and _factor("depth", plan, points, table, records)
         if factor:
             yield budget, factor
 
 
-def _factor(
-    name: str, plan: Plan, points: Finalists, table: Scores, records: Sequence[TrialRecord], score: Objective
-) -> Factor | None:
+def _factor(name: str, plan: Plan, points: Finalists, table: Scores, records: Sequence[TrialRecord]) -> Factor | None:
     """None where there is but one label."""
     label_of = FACTORS[name]
     if plan.nested:  # what the search of each fold chose of a label stands for it
         chosen = {
-            fold: {label_of(r.architecture): r for r in best_of_each(table.kept(points(fold), fold), name, score)}
+            fold: {label_of(r.architecture): r for r in best_of_each(table.kept(points(fold), fold), name, plan.score)}
             for fold in table.folds
         }
-        whole = {label_of(r.architecture): r for r in best_of_each(candidates(records), name, score)}
+        whole = {label_of(r.architecture): r for r in best_of_each(candidates(records), name, plan.score)}
         every = {label for of_fold in chosen.values() for label in of_fold}
         everywhere = [whole, *chosen.values()]
         labels = [label for label in _ordered(name, every) if all(label in found for found in everywhere)]
@@ -203,9 +202,9 @@ def _factor(
     )
 
 
-def _tested(plan: Plan, table: Scores, records: Sequence[TrialRecord], score: Objective) -> tuple[Tested, ...]:
+def _tested(plan: Plan, table: Scores, records: Sequence[TrialRecord]) -> tuple[Tested, ...]:
     """Every finalist; nested, the search's choice and the baselines, which alone are the same in every fold."""
-    shown, rows = _choice_and_baselines(plan, table, records, score)[:2] if plan.nested else _all(plan, table)
+    shown, rows = _choice_and_baselines(plan, table, records)[:2] if plan.nested else _all(plan, table)
     if not shown:
         return ()
     cells = table.cells(rows)
@@ -217,17 +216,15 @@ def _tested(plan: Plan, table: Scores, records: Sequence[TrialRecord], score: Ob
     )
 
 
-def _against(
-    plan: Plan, table: Scores, records: Sequence[TrialRecord], factors: Sequence[Factor], score: Objective
-) -> Against | None:
+def _against(plan: Plan, table: Scores, records: Sequence[TrialRecord], factors: Sequence[Factor]) -> Against | None:
     """None where there is no baseline beside the recommended network."""
     if plan.nested:
-        shown, rows, chosen = _choice_and_baselines(plan, table, records, score)
+        shown, rows, chosen = _choice_and_baselines(plan, table, records)
         among = 1
     else:
         shown, rows = _all(plan, table)
         points = table.kept(plan.points_of(0), 0)
-        recommended = [factor.recommended for factor in factors] or ranked(points, score)
+        recommended = [factor.recommended for factor in factors] or ranked(points, plan.score)
         hashes = [record.hash for record in shown]
         chosen, among = (hashes.index(recommended[0].hash) if recommended else None), len(points)
     if chosen is None:
@@ -245,18 +242,18 @@ def _all(plan: Plan, table: Scores) -> tuple[Sequence[TrialRecord], Rows]:
 
 
 def _choice_and_baselines(
-    plan: Plan, table: Scores, records: Sequence[TrialRecord], score: Objective
+    plan: Plan, table: Scores, records: Sequence[TrialRecord]
 ) -> tuple[Sequence[TrialRecord], Rows, int | None]:
     """The baselines, and what the search of each fold chose, shown as what the whole search chose; the place of that.
 
     None where some search chose nothing that could be trained.
     """
-    chosen = {fold: ranked(table.kept(plan.points_of(fold), fold), score)[:1] for fold in table.folds}
+    chosen = {fold: ranked(table.kept(plan.points_of(fold), fold), plan.score)[:1] for fold in table.folds}
     shown = [record for record in plan.of_fold(0) if record.baseline and table.known(record)]
     rows: list[list[str | None]] = [[record.hash] * plan.folds for record in shown]
     if not all(chosen.values()):
         return shown, rows, None
-    shown.append(ranked(candidates(records), score)[0])
+    shown.append(ranked(candidates(records), plan.score)[0])
     rows.append([chosen[fold][0].hash if fold in chosen else None for fold in range(plan.folds)])
     return shown, rows, len(rows) - 1
 

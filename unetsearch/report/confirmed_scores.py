@@ -36,7 +36,8 @@ class Scores:
     ) -> "Scores | None":
         """None while no run was tested for every finalist. `failed`: whose training without which fold failed."""
         scores = {
-            (run.hash, run.fold, run.seed): dict(zip(run.images, run.scores[plan.score], strict=True)) for run in runs
+            (run.key.hash, run.key.fold, run.key.seed): dict(zip(run.images, run.scores[plan.score], strict=True))
+            for run in runs
         }
         lost = dict(_lost(plan, finalists, scores.keys(), failed))
         whole = tuple(

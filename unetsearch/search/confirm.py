@@ -34,22 +34,12 @@ class Planned:
     """One training that is wanted. `split`: its training images, and as validation the images it is scored on."""
 
     record: TrialRecord
-    design: str
+    key: Key
     split: Split
-    fold: int
-    seed: int
-    budget: float = 1.0
-    rate: float = 1.0
-    tuning: bool = False
     parts: int = 1
     tries: int = 0
     started: float = 0.0
     score: Score | None = None
-
-    @property
-    def key(self) -> Key:
-        """As that of its Run."""
-        return Key(self.record.hash, self.design, self.fold, self.seed, self.budget, self.rate, self.tuning)
 
     @property
     def recipe(self) -> Recipe:
@@ -57,8 +47,8 @@ class Planned:
         recipe = self.record.recipe
         return replace(
             recipe,
-            steps=round(recipe.steps * self.budget),
-            learning_rate=recipe.learning_rate * self.rate,
+            steps=round(recipe.steps * self.key.budget),
+            learning_rate=recipe.learning_rate * self.key.rate,
             evaluations=1,
         )
 
@@ -68,7 +58,7 @@ class Planned:
         return Job(
             architecture=self.record.architecture,
             recipe=self.recipe,
-            seed=base_seed + 1 + self.seed,
+            seed=base_seed + 1 + self.key.seed,
             folder="",
             preview=(),
             parts=self.parts,
@@ -80,7 +70,7 @@ class Planned:
         """What came of it."""
         assert self.score is not None
         return Run(
-            **self.key._asdict(),
+            key=self.key,
             images=self.split.validation,
             scores=dict(self.score.by_image),
             started=self.started,
@@ -95,7 +85,7 @@ def planned(plan: Plan, splits: Sequence[Split]) -> list[Planned]:
     Tested on the test images.
     """
     wanted = [
-        Planned(record, plan.design, tested(split, everything=plan.nested), fold, seed)
+        Planned(record, Key(record.hash, plan.design, fold, seed), tested(split, everything=plan.nested))
         for seed in range(plan.seeds)
         for fold, split in enumerate(splits)
         for record in plan.of_fold(fold)
@@ -109,7 +99,7 @@ def tunings(plan: Plan, splits: Sequence[Split], budget: float) -> list[Planned]
     `splits`: those of the searches that chose them: one a fold where it is nested, else one.
     """
     wanted = [
-        Planned(record, plan.design, replace(split, test=(), by="tuning"), fold, 0, budget, rate, tuning=True)
+        Planned(record, Key(record.hash, plan.design, fold, 0, budget, rate, tuning=True), replace(split, test=()))
         for fold, split in enumerate(splits)
         for record in best_of_each(plan.points_of(fold), "depth", plan.score, EACH_DEPTH)
         for rate in RATES
@@ -120,7 +110,7 @@ def tunings(plan: Plan, splits: Sequence[Split], budget: float) -> list[Planned]
 def longer(plan: Plan, splits: Sequence[Split], budget: float, runs: Sequence[Run]) -> list[Planned]:
     """The trainings of the best of each depth with so many times the steps, each at the rate that was tuned for it."""
     wanted = [
-        Planned(record, plan.design, tested(split, everything=plan.nested), fold, seed, budget, rate)
+        Planned(record, Key(record.hash, plan.design, fold, seed, budget, rate), tested(split, everything=plan.nested))
         for seed in range(plan.seeds)
         for fold, split in enumerate(splits)
         for record in best_of_each(plan.points_of(fold), "depth", plan.score, EACH_DEPTH)
@@ -131,24 +121,13 @@ def longer(plan: Plan, splits: Sequence[Split], budget: float, runs: Sequence[Ru
 
 def tuned_rate(plan: Plan, runs: Sequence[Run], record: TrialRecord, fold: int, budget: float) -> float | None:
     """The rate of the best tuning of a network by its validation score; None before it is tuned."""
-    found = {
-        run.rate: sum(run.scores[plan.score])
-        for run in runs
-        if run.tuning and (run.hash, run.design, run.fold, run.budget) == (record.hash, plan.design, fold, budget)
-    }
+    wanted = Key(record.hash, plan.design, fold, 0, budget, tuning=True)
+    found = {run.key.rate: sum(run.scores[plan.score]) for run in runs if run.key._replace(rate=1.0) == wanted}
     return max(sorted(found), key=lambda rate: found[rate]) if found else None
 
 
 def _once(wanted: Sequence[Planned]) -> list[Planned]:
     return list({each.key: each for each in wanted}.values())  # a baseline may be a candidate too
-
-
-def in_words(each: Planned | Run) -> str:
-    """`without fold 2, seed 1, 4 times the steps`."""
-    words = f"without fold {each.fold + 1}, seed {each.seed + 1}"
-    if each.budget != 1:
-        words += f", {each.budget:g} times the steps, {each.rate:g} times the rate"
-    return words + (" (tuning)" if each.tuning else "")
 
 
 def tested(split: Split, *, everything: bool) -> Split:
@@ -243,12 +222,12 @@ class Repetition:
     def _failed(self, each: Planned, failed: Failed) -> Event:
         """Once more: where memory was short, a batch in two parts."""
         each.tries += 1
-        again = each.tries < MAX_TRIES and failed.cause != "storage"
+        again = each.tries < MAX_TRIES
         if failed.cause == "memory" and each.recipe.batch_size > 1:
             each.parts = 2
         if again:
             self._waiting.insert(0, each)
         else:
             self._confirmed.fail(Failure(each.key, failed.reason))
-        where = f"{each.record.name} {in_words(each)}"
+        where = f"{each.record.name} {each.key.words}"
         return Noted(f"{where}: {failed.reason}; {'once more' if again else 'left out'}")

@@ -18,25 +18,11 @@ RUN, FAILURE, PLAN = "run", "failure", "plan"
 
 
 class Key(NamedTuple):
-    """What tells one training of a finalist from others; the values as in Run."""
+    """What tells one training of a finalist, named by its `hash`, from others.
 
-    hash: str
-    design: str
-    fold: int
-    seed: int
-    budget: float
-    rate: float
-    tuning: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One training of a finalist, named by its `hash`: without the images of a fold, from a seed.
-
-    `design`: that of its plan; other folds are other images. `budget`: so many times the steps of the search. `rate`:
-    so many times its learning rate. `tuning`: scored on validation images, to find the best rate, and never on the test
-    images. `images`: the indices of the scored images; `scores`: of each of them, by `dice`, `iou` and `object_f1`.
-    `started`, `finished`: seconds since the epoch.
+    It is trained without the images of a fold, from a seed. `design`: that of its plan; other folds are other images.
+    `budget`: so many times the steps of the search. `rate`: so many times its learning rate. `tuning`: scored on
+    validation images, to find the best rate, and never on the test images.
     """
 
     hash: str
@@ -46,21 +32,34 @@ class Run:
     budget: float = 1.0
     rate: float = 1.0
     tuning: bool = False
+
+    @property
+    def words(self) -> str:
+        """`without fold 2, seed 1, 4 times the steps`."""
+        words = f"without fold {self.fold + 1}, seed {self.seed + 1}"
+        if self.budget != 1:
+            words += f", {self.budget:g} times the steps, {self.rate:g} times the rate"
+        return words + (" (tuning)" if self.tuning else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One training of a finalist. `images`: the indices of the scored images.
+
+    `scores`: of each of them, by `dice`, `iou` and `object_f1`. `started`, `finished`: seconds since the epoch.
+    """
+
+    key: Key
     images: tuple[int, ...]
     scores: Mapping[str, tuple[float, ...]]
     started: float
     finished: float
 
-    @property
-    def key(self) -> Key:
-        """What tells it from others."""
-        return Key(self.hash, self.design, self.fold, self.seed, self.budget, self.rate, self.tuning)
-
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Run":
         """The run of plain data."""
         scores = {name: tuple(values) for name, values in document["scores"].items()}
-        return cls(**{**document, "images": tuple(document["images"]), "scores": scores})
+        return cls(**{**document, "key": Key(*document["key"]), "images": tuple(document["images"]), "scores": scores})
 
 
 @dataclass(frozen=True, slots=True)

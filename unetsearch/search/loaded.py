@@ -31,5 +31,4 @@ class Loaded:
 
     def _load(self) -> DeviceData:
         data = replace(self._setup.data, split=self._split)
-        found = on_device(data, self._device, objects=self._setup.objects, limit=self._limit)
-        return replace(found, by_image=self._split != self._setup.data.split)
+        return on_device(data, self._device, objects=self._setup.objects, limit=self._limit)

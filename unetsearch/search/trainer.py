@@ -120,9 +120,13 @@ def _trained(job: Job, setup: Setup, data: DeviceData, parent: Parent) -> Answer
     torch.manual_seed(job.seed)
     network = build_network(build_graph(job.architecture)).to(setup.device)
     pulse = Pulse(job, setup, parent)
-    for score in train(network, data, job.recipe, job.seed, parts=job.parts, state=pulse.read(), pulse=pulse):
+    elsewhere = job.split is not None
+    state = pulse.read()
+    for score in train(
+        network, data, job.recipe, job.seed, parts=job.parts, by_image=elsewhere, state=state, pulse=pulse
+    ):
         parent.say(score)
-    if job.split is not None:
+    if elsewhere:
         return Done()
     try:
         _save(network, job, setup)

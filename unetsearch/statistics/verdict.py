@@ -101,17 +101,6 @@ def verdict(comparison: Comparison, labels: Sequence[Label], order: Sequence[Lab
     )
 
 
-def in_words(result: Verdict, noun: str, plural: str, score: str = "Dice") -> str:
-    """The verdict as a sentence to quote, its labels being called "depth" and "depths", or the like."""
-    if result.decided is not None:
-        bound = next(own.upper or 0.0 for own in result.standings if own.label == result.decided)
-        gains = f"a better one gains at most {ceil(bound * 1e4) / 1e4:g} {score}" if bound else "no other one is better"
-        return f"{noun} {result.decided} is enough: {gains} (95 %)"
-    *others, last = map(str, result.possible)
-    among = f"between {plural} {', '.join(others)} and {last}" if others else f"on {noun} {last}"
-    return f"undecided {among}: {result.reasons[0]}"
-
-
 def needed(comparison: Comparison, labels: Sequence[Label], order: Sequence[Label], margin: float = 0.01) -> Needed:
     """What would probably settle an undecided verdict over the same labels. Raises ValueError as verdict does."""
     ranking = _ranking(comparison, labels, order)

@@ -160,7 +160,7 @@ class DeviceData:
 
     `train`: the training images. `validation`: whole images with their masks. `classes`: how many there are.
     `frequency`: the weight of each class by the median of their frequencies. `targets`: gives the masks in which
-    touching objects are told apart, with the weight maps. `by_image`: scores hold what each image scored.
+    touching objects are told apart, with the weight maps.
     """
 
     train: Source
@@ -168,7 +168,6 @@ class DeviceData:
     classes: int
     frequency: tuple[float, ...] = ()
     targets: Callable[[], Targets] | None = None
-    by_image: bool = False
 
     @property
     def device(self) -> torch.device:

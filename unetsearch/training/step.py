@@ -161,8 +161,9 @@ def cuda_graphs(device: torch.device) -> Recorder:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            torch.cuda.set_stream(stream)
             raise RuntimeError(f"the step cannot be recorded ({first_line(error)}): unset {GRAPHS}") from None
+        finally:
+            torch.cuda.set_stream(stream)  # a recording that fails leaves its own behind
         return graph.replay
 
     return record

@@ -34,6 +34,7 @@ def train(
     seed: int,
     *,
     parts: int = 1,
+    by_image: bool = False,
     state: State | None = None,
     pulse: Pulse | None = None,
 ) -> Iterator[Score]:
@@ -44,6 +45,7 @@ def train(
 
     `parts`: a batch goes through the network in so many parts, whose gradients are summed up: less memory, but norms
     and the Dice loss see one part at a time. Raises ValueError where a batch has fewer crops.
+    `by_image`: scores hold what each image scored.
     `pulse(step, snapshot)`: called after each step, and after its score if it has one; what it raises ends the
     training. `snapshot()`: the state there, whose tensors are the training's own: write or copy them before the next
     step. `state`: such a state to go on from; its scores are yielded again first, and what follows is on the
@@ -99,7 +101,7 @@ def train(
             overlap = evaluate(scored, data.validation, data.classes)
             if step == recipe.steps:
                 network.load_state_dict(scored.state_dict())
-            scores.append(_score(step, mean_loss, overlap, perf_counter() - started, by_image=data.by_image))
+            scores.append(_score(step, mean_loss, overlap, perf_counter() - started, by_image=by_image))
             yield scores[-1]
             take.loss_sum.zero_()
             since = 0
