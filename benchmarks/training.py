@@ -47,8 +47,8 @@ NETWORKS: dict[str, dict[str, object]] = {
     "unet++-16": {"name": "unet++", "width": 16},
     "unet3+-8": {"name": "unet3+", "width": 8, "channels": 8},
     "unet3+-16": {"name": "unet3+", "width": 16, "channels": 16},
-    "mobilenetv2": {"name": "unet", "width": 16, "encoder": "timm/mobilenetv2_100"},
-    "efficientnet-b0": {"name": "unet", "width": 16, "encoder": "timm/efficientnet_b0"},
+    "mobilenetv2": {"name": "unet", "width": 16, "encoder": "timm/mobilenetv2_100", "stem": "none"},
+    "efficientnet-b0": {"name": "unet", "width": 16, "encoder": "timm/efficientnet_b0", "stem": "none"},
 }
 
 TO_DICE = ("unet-16", "unet++-8", "unet3+-8", "mobilenetv2", "efficientnet-b0")
