@@ -7,16 +7,18 @@ evaluations included in its time to a Dice; (b) a plain float32 loop over a Data
 processor; (b2) the same in bfloat16, channels last, with a worker a core, compiled where that works; (c) the bare step
 on a tensor that lies on the device. (lib) and (lib2) are (b) and (b2) with the network of a segmentation library, where
 one has it (MONAI; segmentation_models.pytorch, which is to be installed beside unetsearch). Images a second by the
-median step of all rounds, without warm-up and evaluations. Writes results/training-DEVICE.md.
+median step of all rounds, without warm-up and evaluations; and, as what is compiled must first be compiled, of a whole
+trial, from an empty cache. Writes results/training-DEVICE.md.
 """
 
 import argparse
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from statistics import mean, median, stdev
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import torch
@@ -60,7 +62,10 @@ AUGMENTED = ("unet-16", "unet3+-16")
 WAYS = ("a", "b", "b2", "lib", "lib2", "c")
 
 WARM_UP = 5
-"""Steps that are not timed."""
+"""Steps that are timed apart: compilation is within them."""
+
+TRIAL = 300
+"""Steps of a trial, as the space unet-family has them."""
 
 
 Curve = list[tuple[float, float]]
@@ -133,8 +138,20 @@ def loop(
     return plain_loop(module, data, recipe, there.device, style, score if scored else None)
 
 
-def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, rounds: int) -> dict[str, float]:
-    """Images a second of every way, in turns."""
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of a step, and how much longer than that the first ones take together."""
+
+    step: float
+    start: float
+
+    def of(self, steps: int) -> float:
+        """Seconds of so many steps, from the first on."""
+        return self.start + steps * self.step
+
+
+def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, rounds: int) -> dict[str, Pace]:
+    """Every way, in turns."""
     plain, tuned = styles()
     ways: dict[str, Callable[[], Steps]] = {
         "a": lambda: ours(name, there, recipe),
@@ -145,12 +162,12 @@ def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
     if name in LIBRARY:
         ways["lib"] = lambda: loop(LIBRARY[name](), data, there, recipe, plain)
         ways["lib2"] = lambda: tuned_library(name, data, there, recipe)
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    seconds: dict[str, list[list[float]]] = {way: [] for way in ways}
     for turn in range(rounds):
         for way in list(ways)[:: 1 if turn % 2 else -1]:
-            seconds[way] += [seconds for seconds, dice in ways[way]() if dice is None][WARM_UP:]
+            seconds[way].append([seconds for seconds, dice in ways[way]() if dice is None])
     size = 10 if there.device.type == "cuda" else 1
-    return {way: recipe.batch_size / pace(times, size) for way, times in seconds.items()}
+    return {way: pace(rounds, size) for way, rounds in seconds.items()}
 
 
 def tuned_library(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe) -> Steps:
@@ -163,10 +180,11 @@ def tuned_library(name: str, data: SegmentationData, there: DeviceData, recipe: 
         return loop(LIBRARY[name](), data, there, recipe, replace(tuned, compiled=False))
 
 
-def pace(times: list[float], size: int) -> float:
-    """The median second of a step; on a GPU of the mean over so many steps."""
-    groups = [sum(times[start : start + size]) / size for start in range(0, len(times) - size + 1, size)]
-    return median(groups)
+def pace(rounds: list[list[float]], size: int) -> Pace:
+    """The median step of all rounds, on a GPU of the mean over so many steps; the slowest start."""
+    times = [seconds for each in rounds for seconds in each[WARM_UP:]]
+    step = median(sum(times[start : start + size]) / size for start in range(0, len(times) - size + 1, size))
+    return Pace(step, max(sum(each[:WARM_UP]) - WARM_UP * step for each in rounds))
 
 
 def styles() -> tuple[Style, Style]:
@@ -217,44 +235,74 @@ def main() -> None:
     data = load_data(DataSettings(path=str(Path(root) / "dsb2018_fluo") if root else "cells"))
     there = on_device(data, find_device(given.device))
     recipe = Recipe(steps=given.steps + WARM_UP, evaluations=1, crop=given.crop, batch_size=given.batch)
-    rows, augmented, ends = [], [], []
-    for name in given.networks:
-        one = replace(there, validation=there.validation[:1])
-        rows.append(row(name, measure(name, data, one, recipe, given.rounds)))
-        print(rows[-1], flush=True)
-        if name in AUGMENTED:
-            augmented.append(row(name, measure(name, data, one, replace(recipe, augmentation=1.0), given.rounds)))
-            print(augmented[-1], flush=True)
-        if given.train and name in TO_DICE:
-            long, some = replace(recipe, steps=given.train, evaluations=12), there.validation[:16]
-            runs = [to_dice(name, data, replace(there, validation=some), long, seed) for seed in range(given.seeds)]
-            ends.append(end_row(name, runs))
-            print(ends[-1], flush=True)
+    rows, augmented, trials, ends = [], [], [], []
+    with TemporaryDirectory() as cache:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        for name in given.networks:
+            one = replace(there, validation=there.validation[:1])
+            paces = measure(name, data, one, recipe, given.rounds)
+            rows.append(row(name, paces, recipe.batch_size))
+            trials.append(trial_row(name, paces, recipe.batch_size))
+            print(rows[-1], trials[-1], sep="\n", flush=True)
+            if name in AUGMENTED:
+                paces = measure(name, data, one, replace(recipe, augmentation=1.0), given.rounds)
+                augmented.append(row(name, paces, recipe.batch_size))
+                print(augmented[-1], flush=True)
+            if given.train and name in TO_DICE:
+                long, some = replace(recipe, steps=given.train, evaluations=12), there.validation[:16]
+                runs = [to_dice(name, data, replace(there, validation=some), long, seed) for seed in range(given.seeds)]
+                ends.append(end_row(name, runs))
+                print(ends[-1], flush=True)
     RESULTS.mkdir(exist_ok=True)
-    text = "\n".join(page(rows, augmented, ends, recipe, data.name, given)) + "\n"
+    text = "\n".join(page(rows, augmented, trials, ends, recipe, data.name, given)) + "\n"
     (RESULTS / f"training-{there.device.type}.md").write_text(text, encoding="utf-8")
 
 
-def row(name: str, rates: dict[str, float]) -> str:
-    """A line of the table."""
-    shown = [f"{rates[way]:.1f}" if way in rates else "-" for way in WAYS]
-    ratios = [f"{rates['a'] / rates[way]:.2f}" if way in rates else "-" for way in WAYS[1:]]
+def row(name: str, paces: dict[str, Pace], batch: int) -> str:
+    """A line of the table of steps."""
+    shown = [f"{batch / paces[way].step:.1f}" if way in paces else "-" for way in WAYS]
+    ratios = [f"{paces[way].step / paces['a'].step:.2f}" if way in paces else "-" for way in WAYS[1:]]
     return f"| {name} | {' | '.join(shown)} | {' | '.join(ratios)} |"
 
 
+def trial_row(name: str, paces: dict[str, Pace], batch: int) -> str:
+    """A line of the table of whole trials."""
+    ours, tuned = paces["a"], paces["b2"]
+    rates = [f"{TRIAL * batch / paces[way].of(TRIAL):.1f}" if way in paces else "-" for way in ("a", "b2", "lib2")]
+    ratios = [f"{paces[way].of(TRIAL) / ours.of(TRIAL):.2f}" if way in paces else "-" for way in ("b2", "lib2")]
+    gain = ours.step - tuned.step
+    ahead = f"{(tuned.start - ours.start) / gain:.0f}" if gain > 0 else "never"
+    return f"| {name} | {' | '.join([*rates, *ratios])} | {tuned.start:.1f} | {ahead} |"
+
+
 def page(
-    rows: list[str], augmented: list[str], ends: list[str], recipe: Recipe, data: str, given: argparse.Namespace
+    rows: list[str],
+    augmented: list[str],
+    trials: list[str],
+    ends: list[str],
+    recipe: Recipe,
+    data: str,
+    given: argparse.Namespace,
 ) -> list[str]:
     """The whole result."""
     head = [
         f"| network | {' | '.join(WAYS)} | {' | '.join(f'a/{way}' for way in WAYS[1:])} |",
         "|---" * (2 * len(WAYS)) + "|",
     ]
-    lines = ["# Speed of training", "", description(), "", *(__doc__ or "").splitlines()[4:11], ""]
+    lines = ["# Speed of training", "", description(), "", *(__doc__ or "").splitlines()[4:12], ""]
     what = f"{data}, {recipe.batch_size} crops of {recipe.crop}x{recipe.crop} px a step"
     lines += [f"{what}, flips and turns by right angles. Images a second:", "", *head, *rows]
     if augmented:
         lines += ["", "The same with augmentation at strength 1:", "", *head, *augmented]
+    lines += [
+        "",
+        f"Images a second of a whole trial of {TRIAL} steps, compilation included; the seconds that (b2) takes before "
+        "it is up to speed; and the steps after which it would be ahead of (a):",
+        "",
+        "| network | a | b2 | lib2 | a/b2 | a/lib2 | seconds | steps |",
+        "|---" * 8 + "|",
+        *trials,
+    ]
     if ends:
         lines += [
             "",

@@ -138,12 +138,17 @@ def test_a_pruned_training_is_paid_for_up_to_where_it_was_ended(benchmarks, tmp_
 
 
 def test_the_arithmetic_of_training_speed(benchmarks):
-    from training import end_row, first, pace, row
+    from training import Pace, end_row, first, pace, row, trial_row
 
-    assert pace([0.1, 0.3, 0.2], 1) == 0.2
-    assert pace([0.0] * 9 + [1.0] + [0.0] * 9 + [3.0], 10) == pytest.approx(0.2), "of a GPU's steps, ten at a time"
-    rates = {"a": 30.0, "b": 10.0, "c": 40.0}
-    assert row("net", rates) == "| net | 30.0 | 10.0 | - | - | - | 40.0 | 3.00 | - | - | - | 0.75 |"
+    assert pace([[9.0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.3, 0.2]], 1) == Pace(0.2, pytest.approx(8.4))
+    starts = [[seconds, 0.2, 0.2, 0.2, 0.2, 0.2] for seconds in (1.2, 0.7)]
+    assert pace(starts, 1) == Pace(0.2, pytest.approx(1.0)), "the slower start: the other one found what was compiled"
+    assert pace([[0.0] * 5 + [0.0] * 9 + [1.0] + [0.0] * 9 + [3.0]], 10).step == pytest.approx(0.2), "a GPU's, by ten"
+    paces = {"a": Pace(0.2, 0.0), "b": Pace(0.6, 0.0), "c": Pace(0.15, 0.0)}
+    assert row("net", paces, 6) == "| net | 30.0 | 10.0 | - | - | - | 40.0 | 3.00 | - | - | - | 0.75 |"
+    slower, faster = paces | {"b2": Pace(0.4, 60.0)}, paces | {"b2": Pace(0.1, 60.0), "lib2": Pace(0.1, 0.0)}
+    assert trial_row("net", slower, 6) == "| net | 30.0 | 10.0 | - | 3.00 | - | 60.0 | never |"
+    assert trial_row("net", faster, 6) == "| net | 30.0 | 20.0 | 60.0 | 1.50 | 0.50 | 60.0 | 600 |"
     curve = [(1.0, 0.5), (2.0, 0.8), (3.0, 0.9)]
     assert [first(curve, dice) for dice in (0.5, 0.7, 0.95)] == [1.0, 2.0, float("inf")]
     runs = [{"a": [(1.0, 0.85)], "b": [(seconds, 0.8)], "b2": [(1.0, 0.5)]} for seconds in (5.0, 6.0, 9.0)]

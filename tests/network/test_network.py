@@ -49,6 +49,24 @@ def test_forward_is_the_final_head():
     assert torch.equal(net(x), net.outputs(x).heads[-1])
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("unet", {}),
+        ("unet-2015", {}),
+        ("unet++", {"combine": "mean"}),
+        ("unet3+", {"guidance": True}),
+        ("mobile-unet", {}),
+    ],
+)
+def test_it_compiles_as_a_whole(name, values):
+    torch.compiler.reset()
+    network = build_network(build_graph(reference(name, width=4, **values)))
+    images = torch.randn(2, network.graph.in_channels, 188, 188)
+    found = torch.compile(network, fullgraph=True, backend="eager")(images)
+    assert found.shape == network(images).shape
+
+
 def test_one_pixel_bottleneck_in_evaluation():
     assert network(depth=4).eval()(torch.randn(1, 1, 16, 16)).shape == (1, 1, 16, 16)
 

@@ -34,6 +34,7 @@ class Network(nn.Module):
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph = graph
+        self._multiple, self._keeps_size = graph.multiple, graph.padded  # torch.compile cannot read cached properties
         channels = {INPUT: graph.in_channels} | {node.name: node.channels for node in graph.nodes}
         self.nodes = nn.ModuleDict(
             {
@@ -68,7 +69,7 @@ class Network(nn.Module):
         return self._outputs(x, self.graph.heads)
 
     def _outputs(self, image: Tensor, heads: Sequence[Head]) -> Outputs:
-        x = _padded(image, self.graph.multiple)
+        x = _padded(image, self._multiple)
         features = {INPUT: x}
         if self.backbone is not None:
             names = [node.name for node in self.graph.nodes if not isinstance(node.block, Block)]
@@ -85,7 +86,7 @@ class Network(nn.Module):
             if node.name in wanted:
                 logit = self.heads[name](feature)
                 logit = self.resize(logit, x.shape[-2:]) if node.level else logit
-                logits[node.name] = _unpadded(logit, image) if self.graph.multiple > 1 else logit
+                logits[node.name] = _unpadded(logit, image) if self._multiple > 1 else logit
             if self.presence is not None and node.name == self.graph.guidance:
                 presence = self.presence(feature)
             for source in self._last_uses[node.name]:
@@ -94,7 +95,7 @@ class Network(nn.Module):
 
     def _size(self, x: Tensor, level: int) -> Size | None:
         """The level's size, that of its encoder node: each level halves, and drops what is left over."""
-        return (x.shape[-2] // 2**level, x.shape[-1] // 2**level) if self.graph.padded else None
+        return (x.shape[-2] // 2**level, x.shape[-1] // 2**level) if self._keeps_size else None
 
 
 def build_network(graph: Graph) -> Network:
