@@ -32,6 +32,9 @@ from unetsearch.statistics.verdict import verdict
 RESULTS = Path(__file__).parent / "results"
 REPEATS, MARGIN = 4000, 0.01
 
+SEED = 20261125
+"""Of the random numbers: none of these was looked at while the method was chosen."""
+
 PROFILES = {  # losses by label, in the order of preference; with the number of labels of a world goes which are tried
     "over": (0.0101, 0.0),
     "peak": (0.0101, 0.0, 0.0101),
@@ -104,7 +107,7 @@ def varied(worlds: Sequence[World], **values: Sequence[Any]) -> list[World]:
 
 def measured(world: World) -> list[Row]:
     """A cell: the same noise under each profile of as many labels."""
-    random = np.random.default_rng(crc32(repr(world).encode()))
+    random = np.random.default_rng([SEED, crc32(repr(world).encode())])
     folds, seeds = world.runs
     profiles = [name for name, losses in PROFILES.items() if len(losses) == world.labels]
     counts = {name: np.zeros(len(fields(Row)) - 2) for name in profiles}

@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import unetsearch
@@ -67,9 +68,14 @@ def test_the_report_leads_with_the_verdict_and_what_is_done_is_kept(study, call)
     lines = out.splitlines()[-len(answers(study / "report.html")) - 1 : -1]
     assert lines[0] == VERDICT
     assert answers(study / "report.html") == lines
+    assert re.search(r"MACs, [0-9.]+ ms an image of 256x256\): Dice ", lines[1])
+    assert (study / "verdict.txt").read_text().splitlines() == lines
+    latency = pd.read_csv(study / "confirmed.csv")["latency"]
+    assert (latency > 0).all()
 
     status, out, _ = call("confirm", study, *CROSSED, "--seeds", 1)
     assert (status, trainings(out)) == (0, [])
+    assert list(pd.read_csv(study / "confirmed.csv")["latency"]) == list(latency), "not measured again"
     assert "trainings: 8 of 8 are done" in out
     assert answers(study / "report.html") == lines
 

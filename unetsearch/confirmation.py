@@ -18,7 +18,7 @@ from unetsearch.errors import StudyError, UnetsearchError
 from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import Confirmation
 from unetsearch.report.write import leave_report, what_is_confirmed
-from unetsearch.search.confirm import Planned, Repetition, longer, planned, tunings
+from unetsearch.search.confirm import Planned, Repetition, longer, measured, planned, tunings
 from unetsearch.search.confirmed import Confirmed, Plan, open_confirmed
 from unetsearch.search.events import Event, Noted, SearchedAgain
 from unetsearch.search.finalists import candidates, finalists
@@ -248,6 +248,8 @@ def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float |
             except BaseException:
                 repetition.close()
                 raise
+        if found := what_is_confirmed(confirmed.studies):
+            measured(found.networks, confirmed, pool)
 
 
 def _stages(wanted: _Wanted, plan: Plan, confirmed: Confirmed) -> Iterator[list[Planned]]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from tests.report.confirming import STEP, exact, failure, network, noisy, plan_of, run_of, runs_of
@@ -10,6 +11,7 @@ from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import confirmation
 from unetsearch.report.confirmation_figures import confirmed_front_figure, matrix_figure, profile_figure
 from unetsearch.report.page import render_page
+from unetsearch.report.write import write_report
 
 FINALISTS = (
     network(0, 1, 0.7),
@@ -68,6 +70,7 @@ def test_one_depth_only():
     plan = plan_of(FINALISTS[1], FINALISTS[3])
     assert told(plan, exact(GAINS)) == (
         "cells: networks of one depth only were searched; about depth nothing is said.",
+        f"Take {TAKEN}",
         "Over the strongest baseline (unet) the recommended network gains +0.0293 (+0.0293 to +0.0293, 95 %) Dice.",
         "Tested: 12 images that no search has seen; 3 folds x 2 seeds, 12 of 12 trainings, 2 min 00 s of training.",
     )
@@ -129,6 +132,7 @@ def test_skips_and_encoders_have_verdicts_of_their_own():
     lines = told(plan_of(FINALISTS[1], *others, seeds=1), exact(GAINS), records=(FINALISTS[1], *others))
     assert lines == (
         "cells: networks of one depth only were searched; about depth nothing is said.",
+        f"Take {TAKEN}",
         "The skip rule plain is enough: no other one is better (95 %).",
         "The encoder plain is enough: no other one is better (95 %).",
         "Tested: 12 images that no search has seen; 3 folds x 1 seed, 9 of 9 trainings, 1 min 30 s of training.",
@@ -187,6 +191,32 @@ def test_how_many_times_the_costs():
     assert lines[1].endswith("with 0.97 times the parameters and 0.50 times the MACs.")
 
 
+def test_where_the_latency_is_known_it_is_a_cost_too(report):
+    plan = plan_of(*FINALISTS)
+    known = {FINALISTS[1].hash: 0.004, FINALISTS[2].hash: 0.01}
+    found = confirmation(plan, runs_of(plan, exact(GAINS)), FINALISTS, latency=known)
+    costs = "2.00 k parameters, 2.00 MMACs, 4.00 ms an image of 256x256): Dice 0.6475. The best of depth 3 has 0.6484, "
+    assert f"{costs}with 1.5 times the parameters, 1.5 times the MACs and 2.5 times the time." in answer(found, "")[1]
+    page = check(render_page(replace(report, confirmed=found)))
+    assert "<td>2.00 k</td><td>2.00 M</td><td>4.00 ms</td><td class=l>#1: depth 2" in page
+    assert "<td>1.00 k</td><td>1.00 M</td><td>-</td><td class=l>#0: depth 1" in page
+
+
+def test_the_files_beside_the_page(report, tmp_path):
+    found = confirmation(plan_of(*FINALISTS), runs_of(plan_of(*FINALISTS), exact(GAINS)), FINALISTS)
+    write_report(tmp_path, replace(report, confirmed=found))
+    lines = answer(found, report.data_name)
+    assert (tmp_path / "verdict.txt").read_text().splitlines() == list(lines)
+    rows = pd.read_csv(tmp_path / "confirmed.csv", dtype={"trial": str}).set_index("trial")
+    assert list(rows.index) == ["3", "1", "unet", "0"], "the best first"
+    assert rows["dice"].to_dict() == {
+        each.record.name.removeprefix("#"): pytest.approx(each.mean.estimate, abs=1e-6) for each in found.tested
+    }
+    assert (rows["low"] < rows["dice"]).all()
+    assert (rows["dice"] < rows["high"]).all()
+    assert rows.loc["unet", ["search", "params", "depth", "trainings"]].tolist() == [0.75, 4000, 4, 6]
+
+
 def test_the_page_leads_with_the_verdict_and_asks_no_network(report):
     found = confirmed(plan_of(*FINALISTS), exact(GAINS))
     page = check(render_page(replace(report, confirmed=found)))
@@ -208,7 +238,8 @@ def test_the_tables_of_the_page(report):
     page = check(render_page(replace(report, confirmed=found)))
     row = "<tr><td class=l>1</td><td>0.5859</td><td>0.0625</td><td>0.0625</td><td>0.0625</td>"
     assert (
-        row + "<td>1.00 k</td><td>1.00 M</td><td class=l>#0: depth 1, plain skips, plain encoder, 8-16</td></tr>"
+        row
+        + "<td>1.00 k</td><td>1.00 M</td><td>-</td><td class=l>#0: depth 1, plain skips, plain encoder, 8-16</td></tr>"
         in page
     )
     assert "<tr><td class=l>#1</td><td>0.6475</td><td>" in page

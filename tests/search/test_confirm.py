@@ -8,7 +8,7 @@ import pytest
 
 from tests.search.confirming import SPLITS, TEST, ConfirmPool, finalist
 from unetsearch.errors import WorkFailedError
-from unetsearch.search.confirm import Repetition, longer, planned, tuned_rate, tunings
+from unetsearch.search.confirm import Repetition, longer, measured, planned, tuned_rate, tunings
 from unetsearch.search.confirmed import Plan, open_confirmed
 from unetsearch.search.events import Confirming, Noted, Repeated
 from unetsearch.search.messages import Failed
@@ -61,6 +61,24 @@ def test_seed_by_seed_and_fold_by_fold_all_finalists(plan, repeat, confirmed):
     }
     one = next(run for run in confirmed.runs if run.key == planned(plan, SPLITS)[0].key)
     assert (one.images, one.scores["dice"]) == (TEST, (0.14, 0.15))
+
+
+def test_latency_is_measured_once_a_network_and_never_where_the_search_did(plan, confirmed):
+    first, second = plan.finalists[0]
+    pool = ConfirmPool()
+    measured([first, replace(second, latency=0.5)], confirmed, pool)
+    assert pool.measured == [first.architecture]
+    assert confirmed.latency == {first.hash: 0.01, second.hash: 0.5}
+    measured([first, second], confirmed, pool)
+    assert len(pool.measured) == 1
+
+    class Small(ConfirmPool):
+        def measure(self, slot, architecture):
+            return Failed("no memory", "memory")
+
+    third = finalist(2, 3)
+    measured([third], confirmed, Small())
+    assert third.hash not in confirmed.latency
 
 
 def test_nested_trains_each_fold_s_own_finalists_on_all_that_it_does_not_test(plan, repeat):

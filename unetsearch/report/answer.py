@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from math import ceil
 
 from unetsearch.report.confirmation import Confirmation, Factor
-from unetsearch.report.words import SCORES, amount, duration, topology
+from unetsearch.report.words import SCORES, amount, duration, milliseconds, topology
+from unetsearch.search.records import TrialRecord
 from unetsearch.statistics.differences import Interval
 from unetsearch.statistics.verdict import Verdict
 
@@ -25,6 +26,7 @@ def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
     depth = next((factor for factor in confirmed.factors if factor.name == "depth"), None)
     if depth is None:
         yield f"{data}: networks of one depth only were searched; about depth nothing is said."
+        yield from _network(confirmed, next(iter(confirmed.factors), None))
     for factor in confirmed.factors:
         first = f"{data}: " if factor.name == "depth" else ""
         words = _flipped(confirmed, factor) or _verdict(confirmed, factor)
@@ -88,22 +90,40 @@ def _sentence(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _network(confirmed: Confirmation, factor: Factor) -> Iterator[str]:
-    chosen, word = factor.recommended, SCORES[confirmed.score]
+def _network(confirmed: Confirmation, factor: Factor | None) -> Iterator[str]:
+    """The network to take, by the first factor that there is; else the one that the search puts first."""
+    if factor is None:
+        points = [each for each in confirmed.tested if each.record.baseline is None]
+        for first in sorted(points, key=lambda each: -each.record.final.of(confirmed.score))[:1]:
+            yield _take(confirmed, first.record, first.mean.estimate, decided=True) + "."
+        return
+    chosen = factor.recommended
     standing = next(each for each in factor.standings if each.record.hash == chosen.hash)
     decided = factor.verdict.decided is not None and not _flipped(confirmed, factor)
-    all_the_same = "" if decided else ", all the same"
-    line = (
-        f"Take {chosen.name}{all_the_same} ({topology(chosen.architecture)}; {amount(chosen.params)} parameters, "
-        f"{amount(chosen.macs)}MACs): {word} {standing.mean:.4f}."
-    )
+    line = _take(confirmed, chosen, standing.mean, decided=decided) + "."
     best = max(factor.standings, key=lambda each: each.mean)
     if best.record.hash != chosen.hash:
-        line += (
-            f" The best of depth {best.label} has {best.mean:.4f}, with {_times(best.record.params, chosen.params)} "
-            f"the parameters and {_times(best.record.macs, chosen.macs)} the MACs."
-        )
+        line += f" The best of {NOUNS[factor.name][0]} {best.label} has {best.mean:.4f}, "
+        line += f"with {_beside(confirmed, best.record, chosen)}."
     yield line
+
+
+def _take(confirmed: Confirmation, record: TrialRecord, mean: float, *, decided: bool) -> str:
+    all_the_same = "" if decided else ", all the same"
+    costs = f"{amount(record.params)} parameters, {amount(record.macs)}MACs"
+    if latency := confirmed.latency.get(record.hash):
+        costs += f", {milliseconds(latency)} an image of 256x256"
+    network = f"{topology(record.architecture)}; {costs}"
+    return f"Take {record.name}{all_the_same} ({network}): {SCORES[confirmed.score]} {mean:.4f}"
+
+
+def _beside(confirmed: Confirmation, record: TrialRecord, other: TrialRecord) -> str:
+    """What a network costs, in times what another one does."""
+    times = [f"{_times(record.params, other.params)} the parameters", f"{_times(record.macs, other.macs)} the MACs"]
+    if (own := confirmed.latency.get(record.hash)) and (theirs := confirmed.latency.get(other.hash)):
+        times.append(f"{_times(own, theirs)} the time")
+    *most, last = times
+    return f"{', '.join(most)} and {last}"
 
 
 def _more(confirmed: Confirmation, factor: Factor) -> str:
@@ -145,6 +165,6 @@ def _signed(interval: Interval) -> str:
     return f"{interval.estimate:+.4f} ({interval.low:+.4f} to {interval.high:+.4f}, 95 %)"
 
 
-def _times(one: int, other: int) -> str:
+def _times(one: float, other: float) -> str:
     """`0.52 times`, `3.4 times`, `120 times`."""
     return f"{one / other:.{2 if one < other else 1 if one < 10 * other else 0}f} times"

@@ -1,7 +1,8 @@
 """What was confirmed, as numbers: the verdict of each factor, the tested networks, the gain over the baselines."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -75,6 +76,7 @@ class Confirmation:
     """All of it. `done`, `of`: trainings. `images`, `groups`: that were tested on. `factors`: depth first.
 
     `longer`: the depth's verdict with so many times the steps. `left_out`: finalists that could not be trained.
+    `latency`: seconds of one 256x256 image, by the hash of a network, where it is known.
     """
 
     plan: Plan
@@ -88,6 +90,14 @@ class Confirmation:
     longer: tuple[tuple[float, Factor], ...]
     left_out: tuple[str, ...]
     seconds: float
+    latency: Mapping[str, float]
+
+    @property
+    def networks(self) -> tuple[TrialRecord, ...]:
+        """All that are shown, none twice."""
+        standing = (each.record for factor in self.factors for each in factor.standings)
+        tested = (each.record for each in self.tested)
+        return tuple({record.hash: record for record in (*standing, *tested)}.values())
 
     @property
     def score(self) -> Objective:
@@ -96,7 +106,11 @@ class Confirmation:
 
 
 def confirmation(
-    plan: Plan, runs: Sequence[Run], records: Sequence[TrialRecord], failures: Sequence[Failure] = ()
+    plan: Plan,
+    runs: Sequence[Run],
+    records: Sequence[TrialRecord],
+    failures: Sequence[Failure] = (),
+    latency: Mapping[str, float] = MappingProxyType({}),
 ) -> Confirmation | None:
     """What the runs say so far; None while no run was tested for every finalist."""
     runs = [run for run in runs if run.key.design == plan.design]
@@ -119,6 +133,7 @@ def confirmation(
         longer=tuple(_longer(plan, runs, failures, records)),
         left_out=tuple(dict.fromkeys(table.left_out.values())),
         seconds=sum(run.finished - run.started for run in runs),
+        latency=latency,
     )
 
 

@@ -6,10 +6,14 @@ from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import Confirmation, Factor
 from unetsearch.report.confirmation_figures import confirmed_front_figure, matrix_figure, profile_figure
 from unetsearch.report.html import box, plot, table
-from unetsearch.report.words import SCORES, amount, topology
+from unetsearch.report.words import SCORES, amount, milliseconds, topology
+from unetsearch.search.records import TrialRecord
 from unetsearch.statistics.differences import Interval
 
 TITLES = {"depth": "The depth verdict", "skip": "The skips", "encoder": "The encoder"}
+
+COSTS = ("parameters", "MACs", "latency")
+"""What is told of each network; MACs and latency of an image of 256x256."""
 
 
 def confirmed_parts(confirmed: Confirmation, data: str) -> Iterator[str]:
@@ -34,15 +38,14 @@ def _profile_table(confirmed: Confirmation, factor: Factor) -> str:
             f"{each.loss:.4f}",
             "-" if each.lower is None else f"{each.lower:.4f}",
             "-" if each.upper is None else f"{each.upper:.4f}",
-            amount(each.record.params),
-            amount(each.record.macs),
+            *_costs(confirmed, each.record),
             f"{each.record.name}: {topology(each.record.architecture)}",
         ]
         for each in factor.standings
     ]
     word = SCORES[confirmed.score]
-    head = [factor.name, word, "loss", "at least", "at most", "parameters", "MACs", "its best network"]
-    return table(head, rows, left=(0, 7))
+    head = [factor.name, word, "loss", "at least", "at most", *COSTS, "its best network"]
+    return table(head, rows, left=(0, 8))
 
 
 def _tested_table(confirmed: Confirmation) -> str:
@@ -52,15 +55,19 @@ def _tested_table(confirmed: Confirmation) -> str:
             f"{each.mean.estimate:.4f}",
             _ends(each.mean),
             f"{each.record.final.of(confirmed.score):.4f}",
-            amount(each.record.params),
-            amount(each.record.macs),
+            *_costs(confirmed, each.record),
             topology(each.record.architecture),
         ]
         for each in sorted(confirmed.tested, key=lambda each: -each.mean.estimate)
     ]
     word = SCORES[confirmed.score]
-    head = ["trial", f"{word}, tested", "95 %", "in the search", "parameters", "MACs", "network"]
-    return table(head, rows, left=(0, 6))
+    head = ["trial", f"{word}, tested", "95 %", "in the search", *COSTS, "network"]
+    return table(head, rows, left=(0, 7))
+
+
+def _costs(confirmed: Confirmation, record: TrialRecord) -> tuple[str, str, str]:
+    seconds = confirmed.latency.get(record.hash)
+    return amount(record.params), amount(record.macs), "-" if seconds is None else milliseconds(seconds)
 
 
 def _ends(interval: Interval) -> str:

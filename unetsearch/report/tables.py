@@ -1,8 +1,9 @@
-"""The rows of `trials.csv` and `front.csv`."""
+"""The rows of `trials.csv`, `front.csv` and `confirmed.csv`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from unetsearch.report.confirmation import Confirmation
 from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.space.backbone import Backbone
 from unetsearch.space.settings import Objective
@@ -22,6 +23,32 @@ def front_rows(
 ) -> list[dict[str, Any]]:
     """The rows of the networks that no other beats in every objective, by rising parameters; none twice."""
     return [_row(record, classes) for record in front_of(records, objectives)]
+
+
+def confirmed_rows(confirmed: Confirmation) -> list[dict[str, Any]]:
+    """One row a tested network, the best first: its score on the test images, `low` and `high` the 95 % interval.
+
+    `search`: its score in the search. `latency`: seconds of one 256x256 image.
+    """
+    score = confirmed.score
+    return [
+        {
+            "trial": each.record.name.removeprefix("#"),
+            score: round(each.mean.estimate, 6),
+            "low": None if each.mean.low is None else round(each.mean.low, 6),
+            "high": None if each.mean.high is None else round(each.mean.high, 6),
+            "trainings": each.trainings,
+            "search": round(each.record.final.of(score), 6),
+            "params": each.record.params,
+            "macs": each.record.macs,
+            "latency": confirmed.latency.get(each.record.hash),
+            "depth": each.record.architecture.depth,
+            "skip": each.record.architecture.skip.rule,
+            "encoder": each.record.architecture.encoder_name,
+            "hash": each.record.hash,
+        }
+        for each in sorted(confirmed.tested, key=lambda each: -each.mean.estimate)
+    ]
 
 
 def _row(record: TrialRecord, classes: Sequence[str]) -> dict[str, Any]:

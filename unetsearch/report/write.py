@@ -8,9 +8,10 @@ import pandas as pd
 
 from unetsearch.errors import WorkFailedError
 from unetsearch.files import write_atomically
+from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import Confirmation, confirmation
 from unetsearch.report.page import render_page
-from unetsearch.report.tables import front_rows, trial_rows
+from unetsearch.report.tables import confirmed_rows, front_rows, trial_rows
 from unetsearch.report.views import ReportData
 from unetsearch.search.confirmed import read_confirmed
 from unetsearch.search.folder import StudyFolder
@@ -26,7 +27,7 @@ def what_is_confirmed(studies: Studies) -> Confirmation | None:
     confirmed = read_confirmed(studies)
     if confirmed is None:
         return None
-    return confirmation(confirmed.plan, confirmed.runs, studies.records, confirmed.failures)
+    return confirmation(confirmed.plan, confirmed.runs, studies.records, confirmed.failures, confirmed.latency)
 
 
 def leave_report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, Any], studies: Studies) -> Path:
@@ -60,9 +61,16 @@ def leave_report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, An
 
 
 def write_report(folder: Path, report: ReportData) -> Path:
-    """Writes `trials.csv`, `front.csv` and `report.html`, and gives the page's path."""
+    """Writes `trials.csv`, `front.csv` and `report.html`, and gives the page's path.
+
+    Of what is confirmed `confirmed.csv` and `verdict.txt`, the verdict in sentences.
+    """
     write_atomically(folder / "trials.csv", _csv(trial_rows(report.records, report.classes)))
     write_atomically(folder / "front.csv", _csv(front_rows(report.records, report.objectives, report.classes)))
+    if report.confirmed is not None:
+        write_atomically(folder / "confirmed.csv", _csv(confirmed_rows(report.confirmed)))
+        lines = answer(report.confirmed, report.data_name)
+        write_atomically(folder / "verdict.txt", "".join(f"{line}\n" for line in lines).encode())
     page = folder / "report.html"
     write_atomically(page, render_page(report).encode())
     return page

@@ -9,7 +9,7 @@ from unetsearch.search.confirmed import Confirmed, Failure, Key, Plan, Run
 from unetsearch.search.events import Confirming, Event, Noted, Repeated
 from unetsearch.search.finalists import EACH_DEPTH, best_of_each
 from unetsearch.search.folder import StudyFolder
-from unetsearch.search.messages import Done, Failed, Job, Resumed, Stopped
+from unetsearch.search.messages import Done, Failed, Job, Measured, Resumed, Stopped
 from unetsearch.search.pool import Pool
 from unetsearch.search.records import TrialRecord
 from unetsearch.space.recipe import Recipe
@@ -124,6 +124,17 @@ def tuned_rate(plan: Plan, runs: Sequence[Run], record: TrialRecord, fold: int, 
     wanted = Key(record.hash, plan.design, fold, 0, budget, tuning=True)
     found = {run.key.rate: sum(run.scores[plan.score]) for run in runs if run.key._replace(rate=1.0) == wanted}
     return max(sorted(found), key=lambda rate: found[rate]) if found else None
+
+
+def measured(records: Sequence[TrialRecord], confirmed: Confirmed, pool: Pool) -> None:
+    """Measures the latency of those networks of which it is not known, with nothing else running."""
+    known = confirmed.latency
+    for record in records:
+        if record.hash not in known:
+            found = pool.measure(0, record.architecture) if record.latency is None else record.latency
+            if isinstance(found, Failed):
+                continue
+            confirmed.latency = known = known | {record.hash: found.latency if isinstance(found, Measured) else found}
 
 
 def _once(wanted: Sequence[Planned]) -> list[Planned]:

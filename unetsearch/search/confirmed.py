@@ -13,7 +13,7 @@ from unetsearch.search.records import TrialRecord
 from unetsearch.search.storage import Studies
 from unetsearch.space.settings import Objective
 
-RUN, FAILURE, PLAN = "run", "failure", "plan"
+RUN, FAILURE, PLAN, LATENCY = "run", "failure", "plan", "latency"
 """User attributes: of a trial, its Run or its Failure; of the study, its Plan."""
 
 
@@ -167,6 +167,16 @@ class Confirmed:
     @plan.setter
     def plan(self, plan: Plan) -> None:
         self.studies.patient(lambda: self.study.set_user_attr(PLAN, plan.to_dict()))
+
+    @property
+    def latency(self) -> dict[str, float]:
+        """Seconds of one image through each network that was measured, by its hash."""
+        known: dict[str, float] = self.studies.patient(lambda: self.study.user_attrs).get(LATENCY, {})
+        return dict(known)
+
+    @latency.setter
+    def latency(self, latency: Mapping[str, float]) -> None:
+        self.studies.patient(lambda: self.study.set_user_attr(LATENCY, dict(latency)))
 
 
 def open_confirmed(studies: Studies) -> Confirmed:
