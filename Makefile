@@ -16,7 +16,7 @@ demo: $(INSTALLED)
 
 # Every test, the slow ones too, one at a time on each core. Real images: UNETSEARCH_DATA=folder make test
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25
 
 test-fast: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
