@@ -31,7 +31,7 @@ def test_a_label_passes_where_it_does_step_by_step_whichever_one_is_best(seed):
     means = 0.8 + 0.008 * random.random(9)
     labels = [place for place, own in enumerate(members) for _ in own]
     result = verdict(comparison(means), labels, range(5))
-    bounds = bounds_word_for_word(means, members, (1, 2, 2, 2, 1), 0.05)
+    bounds = bounds_word_for_word(means, members, (1, 2, 2, 2, 1), 0.04)
     for margin in random.uniform(0.001, 0.012, 20):
         for label, standing in enumerate(result.standings):
             passes = True
@@ -44,9 +44,9 @@ def test_a_label_passes_where_it_does_step_by_step_whichever_one_is_best(seed):
 def test_the_first_label_within_the_margin_is_decided():
     result = verdict(comparison([0.80, 0.846, 0.85, 0.849]), [1, 2, 3, 4], [1, 2, 3, 4])
     assert (result.decided, result.possible, result.recommended, result.reasons) == (2, (2,), 1, ())
-    bound = 0.004 + 0.001 * stats.norm.ppf(1 - 0.05 / 2)
+    bound = 0.004 + 0.001 * stats.norm.ppf(1 - 0.04 / 2)
     assert result.standings[1].upper == pytest.approx(bound, abs=1e-6)
-    assert result.standings[0].lower == pytest.approx(0.05 - 0.001 * stats.norm.ppf(1 - 0.05 / 3), abs=1e-6)
+    assert result.standings[0].lower == pytest.approx(0.05 - 0.001 * stats.norm.ppf(1 - 0.04 / 3), abs=1e-6)
     assert verdict(comparison([0.80, 0.846, 0.85, 0.849]), [1, 2, 3, 4], [4, 3, 2, 1]).decided == 4
 
 
@@ -77,8 +77,8 @@ def test_where_nothing_is_bounded_all_that_may_be_best_are_possible():
 def test_more_candidates_to_choose_from_need_a_better_proof():
     one = verdict(comparison([0.80, 0.85]), [1, 2], [1, 2])
     three = verdict(comparison([0.80, 0.80, 0.80, 0.85]), [1, 1, 1, 2], [1, 2])
-    assert one.standings[0].upper == pytest.approx(0.05 + 0.001 * stats.norm.ppf(1 - 0.05), abs=1e-6)
-    assert three.standings[0].upper == pytest.approx(0.05 + 0.001 * stats.norm.ppf(1 - 0.05 / 3), abs=1e-6)
+    assert one.standings[0].upper == pytest.approx(0.05 + 0.001 * stats.norm.ppf(1 - 0.04), abs=1e-6)
+    assert three.standings[0].upper == pytest.approx(0.05 + 0.001 * stats.norm.ppf(1 - 0.04 / 3), abs=1e-6)
 
 
 def test_the_gain_over_the_strongest_baseline():
