@@ -158,7 +158,8 @@ def test_fewer_images_than_folds_are_said(study):
     found = confirm(study, nested=False, folds=20, seeds=1, time=0.001, happened=events.append)
     assert found.confirmed is None
     assert events[0] == Noted("20 folds were asked for, but there are 6 images: 6 folds")
-    assert events[1].of == 4 * 6
+    assert events[1] == Noted("nothing will be decided: 2 groups of test images: an interval needs 6")
+    assert events[2].of == 4 * 6
 
 
 @pytest.mark.parametrize(

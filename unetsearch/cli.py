@@ -118,7 +118,7 @@ def confirm(
     nested: Annotated[
         bool | None,
         typer.Option(
-            help="Repeats the search too, so that every image is tested once. [under 100 images or 10 groups]",
+            help="Repeats the search too, so that every image is tested once. [under 100 images, 10 groups, 6 to test]",
             show_default=False,
         ),
     ] = None,
@@ -128,7 +128,9 @@ def confirm(
             metavar="1,4", help="The best of each depth with so many times the steps too: does the verdict stand?"
         ),
     ] = "1",
-    time: Annotated[str | None, typer.Option(metavar="30m", help="How long to train in all: 90s, 30m, 2h.")] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="30m", help="How long to train in all, searches not counted: 30m, 2h.")
+    ] = None,
     data: Annotated[str | None, typer.Option(metavar="DIR", help="The study's data, where they were moved.")] = None,
     device: DeviceOption = "auto",
     slots: SlotsOption = None,

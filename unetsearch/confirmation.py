@@ -18,10 +18,10 @@ from unetsearch.errors import StudyError, UnetsearchError
 from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import Confirmation
 from unetsearch.report.write import leave_report, what_is_confirmed
-from unetsearch.search.confirm import Planned, Repetition, longer, measured, planned, tunings
+from unetsearch.search.confirm import MOST_FOLDS, Planned, Repetition, longer, measured, planned, tunings
 from unetsearch.search.confirmed import Confirmed, Plan, open_confirmed
 from unetsearch.search.events import Event, Noted, SearchedAgain
-from unetsearch.search.finalists import candidates, finalists
+from unetsearch.search.finalists import candidates, chosen, finalists
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
 from unetsearch.search.opening import IN_MEMORY, Opened, load_for, reopen
 from unetsearch.search.pool import Pool
@@ -29,13 +29,12 @@ from unetsearch.search.records import TrialRecord
 from unetsearch.search.whole import search, setups
 from unetsearch.space.document import search_settings
 from unetsearch.space.settings import ranked_by
+from unetsearch.statistics.differences import MINIMUM_GROUPS, refusal
 from unetsearch.training.device import find_device, slot_devices
 
 FEW_IMAGES, FEW_GROUPS = 100, 10
 """With fewer, one held-out test set tells too little, and every image is tested once instead."""
 
-
-MOST_FOLDS = 20
 
 MOST_STEPS = 1000
 """Times the steps of the search."""
@@ -89,7 +88,8 @@ def confirm(
     Finalists: the front, the best of every depth, skip rule and encoder, and the baselines. Each is trained at full
     length without each of `folds` parts of the images and from each of `seeds` seeds, and scored on the test images.
     `nested`: the search is repeated without each part of all images, and what it chooses is scored on that part; left
-    out, where there are fewer than 100 images or 10 groups. `margin`: the loss in score that does not matter.
+    out, where there are fewer than 100 images, 10 groups, or 6 groups to test on. `margin`: the loss in score that does
+    not matter.
     `budgets`: the best of each depth are trained and tested with so many times the steps too, each at the learning rate
     that suits it; a verdict that turns with it is none. `time` (seconds, or `30m`): of these trainings in all. What is
     done is kept: the same call goes on. `data`, `device`, `slots`, `storage` as in `run`. Raises UnetsearchError where
@@ -162,7 +162,8 @@ def _plan(
         raise StudyError(f"{path}: no candidate is trained yet; `unetsearch run` trains some")
     groups = data.groups if not data.split.by.endswith("blocks") else ("all",) * len(data.images)
     few = len(data.images) < FEW_IMAGES or len(set(groups)) < FEW_GROUPS
-    nested = few if nested is None else nested
+    held_out = len({groups[index] for index in data.split.test})
+    nested = few or held_out < MINIMUM_GROUPS if nested is None else nested
     if not nested and not data.split.test:
         raise StudyError(f"{path}: no image was held out (`data: {{split: {{test: 0}}}}`); --nested does without")
     if nested and folds == 1:
@@ -193,6 +194,9 @@ def _plan(
             f"{path}: with {plan.folds} folds fewer than {FEWEST_TRAINING} images would be left to train on; "
             f"add images{', or take --no-nested' if nested else ''}"
         )
+    units, unit = (plan.folds, "fold") if plan.folds > 1 else (seeds, "seed")
+    if reason := refusal(len(set(groups)) if nested else held_out, units, unit):
+        wanted.happened(Noted(f"nothing will be decided: {reason}"))
     return plan
 
 
@@ -228,7 +232,7 @@ def _searched_again(wanted: _Wanted, splits: Sequence[Split]) -> tuple[tuple[Tri
                 happened=wanted.happened,
                 left=lambda facts, studies: None,
             )
-        found.append((*baselines, *finalists(records, space.objectives)))
+        found.append((*baselines, *chosen(records, space.objectives)))
     return tuple(found)
 
 

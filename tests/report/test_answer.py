@@ -150,6 +150,11 @@ def test_another_score_is_called_by_its_name():
     assert lines[2].endswith("gains +0.0293 (+0.0293 to +0.0293, 95 %) F1 of objects.")
 
 
+def test_networks_that_learnt_nothing_decide_nothing():
+    lines = answer(confirmation(plan_of(*FINALISTS), runs_of(plan_of(*FINALISTS), lambda *_: 0.0), FINALISTS), "cells")
+    assert lines[0] == "cells: undecided between depths 1, 2 and 3: every network scored 0: nothing was learned."
+
+
 def longer(gains, by_budget):
     """A confirmation with budgets; every network was tuned to the same rate."""
     plan = plan_of(*FINALISTS[:2], budgets=(1.0, *by_budget))
@@ -180,6 +185,20 @@ def test_a_verdict_that_stands_says_so():
         "With 0.5 times the steps it is the same: depth 1 is enough: no other one is better (95 %).",
         "With 4 times the steps it is the same: depth 1 is enough: a better one gains at most 0.001 Dice (95 %).",
     )
+
+
+def test_longer_trainings_that_do_not_settle_it_turn_nothing():
+    few = noisy({1: 0.0, 2: 0.001}, 0.05)
+    plan = plan_of(*FINALISTS[:2], budgets=(1.0, 4.0))
+    tuned = [run_of(plan, own, 0, 0, {0: 0.5}, tuning=True, budget=4.0) for own in FINALISTS[:2]]
+    runs, level = [*runs_of(plan, exact({1: 0.0, 2: 0.0})), *tuned], runs_of(plan, exact({1: 0.0, 2: 0.0}), budget=4.0)
+    lines = answer(confirmation(plan, [*runs, *runs_of(plan, few, budget=4.0)], FINALISTS), "cells")
+    assert lines[0] == "cells: depth 1 is enough: no other one is better (95 %)."
+    assert "With 4 times the steps it is not settled: undecided between depths 1 and 2: no " in lines[2]
+    plain = [*runs_of(plan, few), *tuned, *level]
+    lines = answer(confirmation(plan, plain, FINALISTS), "cells")
+    assert lines[0].startswith("cells: undecided between depths 1 and 2: no ")
+    assert "With 4 times the steps it is settled: depth 1 is enough: no other one is better (95 %)." in lines
 
 
 def test_how_many_times_the_costs():
@@ -215,6 +234,9 @@ def test_the_files_beside_the_page(report, tmp_path):
     assert (rows["low"] < rows["dice"]).all()
     assert (rows["dice"] < rows["high"]).all()
     assert rows.loc["unet", ["search", "params", "depth", "trainings"]].tolist() == [0.75, 4000, 4, 6]
+    write_report(tmp_path, report)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"trials.csv", "front.csv", "report.html"}, "what is no longer so is not left behind"
 
 
 def test_the_page_leads_with_the_verdict_and_asks_no_network(report):

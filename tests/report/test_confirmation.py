@@ -160,7 +160,6 @@ def test_trainings_of_other_plans_do_not_count():
     others = [
         *runs_of(plan, better, design="crossed 5"),
         *runs_of(plan, better, design="nested 3"),
-        *runs_of(plan, better, budget=4.0),
         *runs_of(plan, better, tuning=True, budget=4.0),
         *runs_of(plan_of(network(9, 1)), better),
         *(run for run in runs_of(replace(plan, seeds=3), better) if run.key.seed == 2),
@@ -168,6 +167,11 @@ def test_trainings_of_other_plans_do_not_count():
     expected = confirmation(plan, runs, FINALISTS)
     found = confirmation(plan, [*others, *runs], FINALISTS)
     assert replace(found, seconds=0) == replace(expected, seconds=0)
+    tuned = [run_of(plan, own, 0, 0, {0: 0.5}, tuning=True, budget=4.0) for own in FINALISTS]
+    found = confirmation(plan, [*runs, *tuned, *runs_of(plan, better, budget=4.0)], FINALISTS)
+    ((budget, longer),) = found.longer
+    assert (budget, longer.verdict.decided) == (4.0, 1), "what was asked for once stays told"
+    assert replace(found, seconds=0, longer=()) == replace(expected, seconds=0)
 
 
 def test_a_finalist_that_could_not_be_trained_is_left_out_and_named():

@@ -51,8 +51,9 @@ def test_seed_by_seed_and_fold_by_fold_all_finalists(plan, repeat, confirmed):
     pool = ConfirmPool()
     events = repeat(planned(plan, SPLITS), pool)
     parts = [split.train for split in SPLITS]
-    expected = [(depth, part, seed) for seed in (SEED + 1, SEED + 2) for part in parts for depth in (1, 2)]
-    assert seen(pool.jobs) == expected, "never the seed of the search"
+    seeds = {(seed, fold): SEED + 1 + 20 * seed + fold for seed in (0, 1) for fold in (0, 1)}
+    expected = [(depth, parts[fold], value) for (_, fold), value in seeds.items() for depth in (1, 2)]
+    assert seen(pool.jobs) == expected, "never the seed of the search, and never one twice"
     assert all(job.split.validation == TEST and job.split.test == () for job in pool.jobs)
     assert [type(event) for event in events] == [Confirming, *[Repeated] * 8, Confirming]
     assert [(event.done, event.of) for event in (events[0], events[-1])] == [(0, 8), (8, 8)]
@@ -87,7 +88,7 @@ def test_nested_trains_each_fold_s_own_finalists_on_all_that_it_does_not_test(pl
     splits = (replace(SPLITS[0], test=(5,)), replace(SPLITS[1], test=(4,)))
     pool = ConfirmPool()
     repeat(planned(plan, splits), pool)
-    assert seen(pool.jobs) == [(depth, (0, 1, 2, 3), SEED + 1) for depth in (1, 1, 2)]
+    assert seen(pool.jobs) == [(1, (0, 1, 2, 3), SEED + 1), *((depth, (0, 1, 2, 3), SEED + 2) for depth in (1, 2))]
     assert [job.split.validation for job in pool.jobs] == [(5,), (4,), (4,)]
 
 
@@ -117,12 +118,14 @@ def test_what_is_done_is_not_trained_again(plan, repeat):
     pool = ConfirmPool()
     events = repeat(planned(plan, SPLITS), pool)
     assert seen(pool.jobs) == [
-        (each.record.architecture.depth, each.split.train, SEED + 1 + each.key.seed) for each in wanted[3:]
+        (each.record.architecture.depth, each.split.train, SEED + 1 + 20 * each.key.seed + each.key.fold)
+        for each in wanted[3:]
     ]
     assert (events[0].done, events[0].of) == (3, 8)
     more = ConfirmPool()
     repeat(planned(replace(plan, seeds=3), SPLITS), more)
-    assert [job.seed for job in more.jobs] == [SEED + 3] * 4, "of more seeds only the new ones"
+    new = [SEED + 41, SEED + 41, SEED + 42, SEED + 42]
+    assert [job.seed for job in more.jobs] == new, "of more seeds only the new ones"
     assert repeat(planned(plan, SPLITS), ConfirmPool(fail={1: AssertionError("nothing is left to train")}))
 
 
@@ -158,7 +161,7 @@ def test_a_failure_is_tried_once_more_and_then_left_out(plan, repeat, confirmed,
         "#1 without fold 1, seed 1: the loss was nan; once more",
         "#1 without fold 1, seed 1: the loss was nan; left out",
     ]
-    assert seen(pool.jobs)[:5] == [(1, (0, 1), 11)] * 2 + [(2, (0, 1), 11)] * 2 + [(1, (2, 3), 11)]
+    assert seen(pool.jobs)[:5] == [(1, (0, 1), 11)] * 2 + [(2, (0, 1), 11)] * 2 + [(1, (2, 3), 12)]
     assert len(confirmed.runs) == 7
     assert [(failure.key, failure.reason) for failure in confirmed.failures] == [
         (planned(plan, SPLITS)[1].key, "the loss was nan")

@@ -6,7 +6,7 @@ import pytest
 
 from unetsearch.graph.references import reference
 from unetsearch.search.candidate import Candidate
-from unetsearch.search.finalists import best_of_each, candidates, finalists, ranked
+from unetsearch.search.finalists import best_of_each, candidates, chosen, finalists, ranked
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.score import Score
 
@@ -45,6 +45,7 @@ def test_the_front_two_of_each_depth_one_of_each_skip_and_encoder_and_the_baseli
         record(8, 0.51, 3, params=800, name="resunet"),  # the best of residual encoders
     )
     assert names(finalists(records, OBJECTIVES)) == ["#3", "#4", "#0", "#1", "#6", "#8", "unet"]
+    assert names(chosen(records, OBJECTIVES)) == ["#3", "#0", "#6", "#8"], "of a repeated search what it chose alone"
 
 
 def test_a_score_that_ranks_otherwise_chooses_others():

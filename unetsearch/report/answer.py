@@ -38,31 +38,41 @@ def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
             yield more
     if confirmed.against:
         who = "what the search chose" if confirmed.plan.nested else "the recommended network"
+        taken = confirmed.factors[0].recommended.baseline if confirmed.factors and not confirmed.plan.nested else None
+        strongest = "strongest other baseline" if taken else "strongest baseline"
         yield (
-            f"Over the strongest baseline ({confirmed.against.baseline}) {who} gains "
+            f"Over the {strongest} ({confirmed.against.baseline}) {who} gains "
             f"{_signed(confirmed.against.gain)} {SCORES[confirmed.score]}."
         )
     for budget, longer in confirmed.longer:
-        if depth is None:
-            yield f"With {budget:g} times the steps: {_verdict(confirmed, longer)}."
-        elif not _flipped(confirmed, depth):
-            yield f"With {budget:g} times the steps it is the same: {_verdict(confirmed, longer)}."
+        if depth is None or not _flipped(confirmed, depth):
+            yield f"With {budget:g} times the steps{_alike(depth, longer)}: {_verdict(confirmed, longer)}."
     if confirmed.left_out:
         yield f"Left out, since their trainings failed: {', '.join(confirmed.left_out)}."
     yield from _what(confirmed)
 
 
 def _flipped(confirmed: Confirmation, factor: Factor) -> str:
-    """Where longer trainings say otherwise: undecided, with both answers. Else nothing."""
-    others = [(budget, longer.verdict) for budget, longer in confirmed.longer] if factor.name == "depth" else []
-    if all(found.decided == factor.verdict.decided for _, found in others):
+    """Where longer trainings decide on another depth: undecided, with both answers. Else nothing."""
+    if factor.name != "depth" or factor.verdict.decided is None:
         return ""
-    possible = sorted({*factor.verdict.possible, *(label for _, found in others for label in found.possible)}, key=int)
+    decided = (factor.verdict.decided, *(longer.verdict.decided for _, longer in confirmed.longer))
+    possible = sorted({label for label in decided if label is not None}, key=int)
+    if len(possible) == 1:
+        return ""
     told = [f"with the search's steps, {_verdict(confirmed, factor)}"]
     told += [f"with {budget:g} times the steps, {_verdict(confirmed, longer)}" for budget, longer in confirmed.longer]
     *most, last = map(str, possible)
-    among = f"between depths {', '.join(most)} and {last}" if most else f"on depth {last}"
-    return f"undecided {among}, it hangs on the length of the training: {'; '.join(told)}"
+    among = f"{', '.join(most)} and {last}"
+    return f"undecided between depths {among}, it hangs on the length of the training: {'; '.join(told)}"
+
+
+def _alike(factor: Factor | None, longer: Factor) -> str:
+    if factor is None:
+        return ""
+    if (longer.verdict.decided, longer.verdict.possible) == (factor.verdict.decided, factor.verdict.possible):
+        return " it is the same"
+    return " it is not settled" if longer.verdict.decided is None else " it is settled"
 
 
 def _verdict(confirmed: Confirmation, factor: Factor) -> str:

@@ -7,9 +7,9 @@ from types import MappingProxyType
 import numpy as np
 
 from unetsearch.report.confirmed_scores import Finalists, Rows, Scores
-from unetsearch.search.confirm import tuned_rate
+from unetsearch.search.confirm import best_of_depths, tuned_rate
 from unetsearch.search.confirmed import Failure, Plan, Run
-from unetsearch.search.finalists import EACH_DEPTH, FACTORS, Label, best_of_each, candidates, ranked
+from unetsearch.search.finalists import FACTORS, Label, best_of_each, candidates, ranked
 from unetsearch.search.records import TrialRecord
 from unetsearch.space.settings import Objective
 from unetsearch.statistics.differences import Interval, compare
@@ -153,9 +153,9 @@ def _longer(
     """The depth's verdict with more steps, each network at the rate that was tuned for it."""
 
     def points(fold: int) -> list[TrialRecord]:
-        return best_of_each(plan.points_of(fold), "depth", plan.score, EACH_DEPTH)
+        return best_of_depths(plan, fold)
 
-    for budget in plan.budgets:
+    for budget in sorted({run.key.budget for run in runs if not run.key.tuning} - {1.0}):
         rates = {
             (record.hash, fold): tuned_rate(plan, runs, record, fold if plan.nested else 0, budget)
             for fold in range(plan.folds)
@@ -268,7 +268,10 @@ def _choice_and_baselines(
     rows: list[list[str | None]] = [[record.hash] * plan.folds for record in shown]
     if not all(chosen.values()):
         return shown, rows, None
-    shown.append(ranked(candidates(records), plan.score)[0])
+    points = [record for record in candidates(records) if not record.baseline]
+    if not points:
+        return shown, rows, None
+    shown.append(ranked(points, plan.score)[0])
     rows.append([chosen[fold][0].hash if fold in chosen else None for fold in range(plan.folds)])
     return shown, rows, len(rows) - 1
 

@@ -67,7 +67,10 @@ def write_report(folder: Path, report: ReportData) -> Path:
     """
     write_atomically(folder / "trials.csv", _csv(trial_rows(report.records, report.classes)))
     write_atomically(folder / "front.csv", _csv(front_rows(report.records, report.objectives, report.classes)))
-    if report.confirmed is not None:
+    if report.confirmed is None:
+        for name in ("confirmed.csv", "verdict.txt"):  # of an earlier plan
+            (folder / name).unlink(missing_ok=True)
+    else:
         write_atomically(folder / "confirmed.csv", _csv(confirmed_rows(report.confirmed)))
         lines = answer(report.confirmed, report.data_name)
         write_atomically(folder / "verdict.txt", "".join(f"{line}\n" for line in lines).encode())

@@ -25,6 +25,9 @@ SAVE_WITHIN = 10.0
 RATES = (0.5, 1.0, 2.0)
 """Times the learning rate of the search, of which a longer training takes the best."""
 
+MOST_FOLDS = 20
+"""Each fold of each seed begins from a seed of its own: what is the same in all folds, their spread cannot show."""
+
 MAX_TRIES = 2
 """So many failures of a training, and this process does not try it again."""
 
@@ -58,7 +61,7 @@ class Planned:
         return Job(
             architecture=self.record.architecture,
             recipe=self.recipe,
-            seed=base_seed + 1 + self.key.seed,
+            seed=base_seed + 1 + self.key.seed * MOST_FOLDS + self.key.fold,
             folder="",
             preview=(),
             parts=self.parts,
@@ -101,7 +104,7 @@ def tunings(plan: Plan, splits: Sequence[Split], budget: float) -> list[Planned]
     wanted = [
         Planned(record, Key(record.hash, plan.design, fold, 0, budget, rate, tuning=True), replace(split, test=()))
         for fold, split in enumerate(splits)
-        for record in best_of_each(plan.points_of(fold), "depth", plan.score, EACH_DEPTH)
+        for record in best_of_depths(plan, fold)
         for rate in RATES
     ]
     return _once(wanted)
@@ -113,10 +116,15 @@ def longer(plan: Plan, splits: Sequence[Split], budget: float, runs: Sequence[Ru
         Planned(record, Key(record.hash, plan.design, fold, seed, budget, rate), tested(split, everything=plan.nested))
         for seed in range(plan.seeds)
         for fold, split in enumerate(splits)
-        for record in best_of_each(plan.points_of(fold), "depth", plan.score, EACH_DEPTH)
+        for record in best_of_depths(plan, fold)
         if (rate := tuned_rate(plan, runs, record, fold if plan.nested else 0, budget))
     ]
     return _once(wanted)
+
+
+def best_of_depths(plan: Plan, fold: int) -> list[TrialRecord]:
+    """What is trained with other budgets. Nested, one of each depth: the search of a fold has chosen."""
+    return best_of_each(plan.points_of(fold), "depth", plan.score, 1 if plan.nested else EACH_DEPTH)
 
 
 def tuned_rate(plan: Plan, runs: Sequence[Run], record: TrialRecord, fold: int, budget: float) -> float | None:

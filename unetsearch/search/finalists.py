@@ -41,7 +41,18 @@ def finalists(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -
     kept = [*front_of(points, objectives), *(record for record in records if record.baseline and record.distinct)]
     for factor in FACTORS:
         kept += best_of_each(points, factor, score, EACH_DEPTH if factor == "depth" else 1)
-    once = {record.hash: record for record in kept}
+    return _once(kept)
+
+
+def chosen(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> tuple[TrialRecord, ...]:
+    """What a search chose: the best candidate, and that of each depth, skip rule and encoder; by rising parameters."""
+    points, score = candidates(records), ranked_by(objectives)
+    kept = [record for factor in FACTORS for record in best_of_each(points, factor, score)]
+    return _once([*ranked(points, score)[:1], *kept])
+
+
+def _once(records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
+    once = {record.hash: record for record in records}
     return tuple(sorted(once.values(), key=lambda record: (record.params, record.name)))
 
 

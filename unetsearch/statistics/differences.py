@@ -24,6 +24,17 @@ MINIMUM_UNITS = 3
 """With 2 folds, or 2 seeds of a single fold, up to 11 % of the intervals miss (benchmarks/verdict_rivals.py)."""
 
 
+def refusal(groups: int, units: int, unit: str) -> str | None:
+    """Why no interval is given of so many groups of images and units of runs, in words; None where one is."""
+    if groups == 1:
+        return "all test images are of one group: nothing is claimed beyond it"
+    if groups < MINIMUM_GROUPS:
+        return f"{groups} groups of test images: an interval needs {MINIMUM_GROUPS}"
+    if units < MINIMUM_UNITS:
+        return f"{units} {unit}{'' if units == 1 else 's'}: an interval needs {MINIMUM_UNITS}"
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """An estimate with both ends of its interval, None where none can be given."""
@@ -59,14 +70,9 @@ class Comparison:
     @property
     def refusal(self) -> str | None:
         """Why no interval is given, in words; None where one is."""
-        if self.group_count == 1:
-            return "all test images are of one group: nothing is claimed beyond it"
-        if self.group_count < MINIMUM_GROUPS:
-            return f"{self.group_count} groups of test images: an interval needs {MINIMUM_GROUPS}"
-        if self.units < MINIMUM_UNITS:
-            plural = "" if self.units == 1 else "s"
-            return f"{self.units} {self.unit}{plural}: an interval needs {MINIMUM_UNITS}"
-        return None
+        if not np.nan_to_num(self.means).any():
+            return "every network scored 0: nothing was learned"
+        return refusal(self.group_count, self.units, self.unit)
 
     @property
     def gains(self) -> Floats:
