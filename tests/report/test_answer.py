@@ -150,6 +150,16 @@ def test_another_score_is_called_by_its_name():
     assert lines[2].endswith("gains +0.0293 (+0.0293 to +0.0293, 95 %) F1 of objects.")
 
 
+def test_depths_that_failed_are_no_single_depth():
+    plan = plan_of(*FINALISTS)
+    runs = runs_of(plan, exact(GAINS))
+    lost = [run for run in runs if run.key.hash in {FINALISTS[0].hash, FINALISTS[1].hash}]
+    found = confirmation(plan, [run for run in runs if run not in lost], FINALISTS, [failure(run) for run in lost])
+    lines = answer(found, "cells")
+    assert lines[0] == "cells: no two depths could be tested in every part; about depth nothing is said."
+    assert "Left out, since their trainings failed: #0, #1." in lines
+
+
 def test_networks_that_learnt_nothing_decide_nothing():
     lines = answer(confirmation(plan_of(*FINALISTS), runs_of(plan_of(*FINALISTS), lambda *_: 0.0), FINALISTS), "cells")
     assert lines[0] == "cells: undecided between depths 1, 2 and 3: every network scored 0: nothing was learned."

@@ -106,7 +106,7 @@ def test_what_one_search_has_nothing_of_is_not_judged():
     value = exact({1: 0.0, 2: 16 * STEP, 3: 64 * STEP, 4: 0.0})
     (depth,) = confirmation(plan, runs_of(plan, value), FINALISTS).factors
     assert depth.verdict.decided == 2
-    assert depth.verdict.reasons == ("nothing is known of 3: no scores",)
+    assert (depth.verdict.reasons, depth.verdict.missing) == ((), (3,))
 
 
 def test_a_depth_that_the_whole_search_lacks_is_not_judged():
@@ -114,10 +114,8 @@ def test_a_depth_that_the_whole_search_lacks_is_not_judged():
     records = (FINALISTS[0], unet)
     (depth,) = confirmation(plan, runs_of(plan, exact({1: 0.0, 2: 0.5, 4: 0.0})), records).factors
     assert (depth.verdict.decided, depth.verdict.possible) == (None, (1,))
-    assert depth.verdict.reasons == (
-        "1 is all there is: nothing to compare it with",
-        "nothing is known of 2: no scores",
-    )
+    assert depth.verdict.reasons == ("1 is all there is: nothing to compare it with",)
+    assert depth.verdict.missing == (2,)
 
 
 def test_another_score_as_the_objective():

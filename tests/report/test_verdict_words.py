@@ -1,5 +1,7 @@
 """The verdict as a sentence to quote."""
 
+from dataclasses import replace
+
 import pytest
 
 from unetsearch.report.answer import verdict_in_words
@@ -30,6 +32,12 @@ def verdict(labels, decided=None, possible=(), upper=0.0, reason=""):
             verdict([4], possible=(4,), reason="4 is all there is: nothing to compare it with"),
             "depth",
             "undecided on depth 4: 4 is all there is: nothing to compare it with",
+        ),
+        (
+            replace(verdict([1, 2], 2), missing=(3,)),
+            "depth",
+            "of depths 1 and 2 alone (depth 3 was not tested in every part): depth 2 is enough: no other one is better "
+            "(95 %)",
         ),
     ],
 )

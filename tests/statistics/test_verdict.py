@@ -154,7 +154,7 @@ def test_what_is_missing_is_left_out_and_said():
     assert measured.interval(0, 2).low is None
     result = verdict(measured, [1, 2, 3, 4], [1, 2, 3, 4])
     assert (result.decided, [own.label for own in result.standings]) == (2, [1, 2, 4])
-    assert result.reasons == (*measured.notes, "nothing is known of 3: no scores")
+    assert (result.reasons, result.missing) == (measured.notes, (3,))
     kept = compare(cells_of(scores[:, :14][[0, 1, 3]], FOLDS[:14], SEEDS[:14], np.arange(24)))
     assert measured.upper(0.05)[np.ix_([0, 1, 3], [0, 1, 3])] == pytest.approx(kept.upper(0.05))
 

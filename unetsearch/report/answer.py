@@ -1,13 +1,14 @@
 """The answer of a confirmation in sentences that a person can quote."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import ceil
 
 from unetsearch.report.confirmation import Confirmation, Factor
 from unetsearch.report.words import SCORES, amount, duration, milliseconds, topology
 from unetsearch.search.records import TrialRecord
 from unetsearch.statistics.differences import Interval
-from unetsearch.statistics.verdict import Verdict
+from unetsearch.statistics.verdict import Label, Verdict
 
 NOUNS = {
     "depth": ("depth", "depths"),
@@ -25,7 +26,7 @@ def answer(confirmed: Confirmation, data: str) -> tuple[str, ...]:
 def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
     depth = next((factor for factor in confirmed.factors if factor.name == "depth"), None)
     if depth is None:
-        yield f"{data}: networks of one depth only were searched; about depth nothing is said."
+        yield f"{data}: {_one_depth(confirmed)}; about depth nothing is said."
         yield from _network(confirmed, next(iter(confirmed.factors), None))
     for factor in confirmed.factors:
         first = f"{data}: " if factor.name == "depth" else ""
@@ -81,14 +82,33 @@ def _verdict(confirmed: Confirmation, factor: Factor) -> str:
 
 def verdict_in_words(verdict: Verdict, factor: str, score: str) -> str:
     """A verdict as a sentence to quote; `factor`: one of NOUNS, `score`: as a person reads it."""
-    noun, plural = NOUNS[factor]
+    if verdict.missing:
+        compared, lost = (
+            _listed(factor, labels) for labels in ([own.label for own in verdict.standings], verdict.missing)
+        )
+        only = verdict_in_words(replace(verdict, missing=()), factor, score)
+        return f"of {compared} alone ({lost} was not tested in every part): {only}"
     if verdict.decided is not None:
         bound = next(own.upper or 0.0 for own in verdict.standings if own.label == verdict.decided)
         gains = f"a better one gains at most {ceil(bound * 1e4) / 1e4:g} {score}" if bound else "no other one is better"
-        return f"{noun} {verdict.decided} is enough: {gains} (95 %)"
-    *others, last = map(str, verdict.possible)
-    among = f"between {plural} {', '.join(others)} and {last}" if others else f"on {noun} {last}"
+        return f"{_listed(factor, (verdict.decided,))} is enough: {gains} (95 %)"
+    among = f"{'between' if len(verdict.possible) > 1 else 'on'} {_listed(factor, verdict.possible)}"
     return f"undecided {among}: {verdict.reasons[0]}"
+
+
+def _listed(factor: str, labels: Sequence[Label]) -> str:
+    """`depth 2`, `depths 1, 2 and 3`."""
+    noun, plural = NOUNS[factor]
+    *others, last = map(str, labels)
+    return f"{plural} {', '.join(others)} and {last}" if others else f"{noun} {last}"
+
+
+def _one_depth(confirmed: Confirmation) -> str:
+    plan = confirmed.plan
+    depths = {record.architecture.depth for fold in range(plan.folds) for record in plan.points_of(fold)}
+    if len(depths) < 2:
+        return "networks of one depth only were searched"
+    return "no two depths could be tested in every part"
 
 
 def _not_claimed(verdict: Verdict) -> tuple[str, ...]:

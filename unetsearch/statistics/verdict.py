@@ -63,7 +63,8 @@ class Verdict:
 
     `decided`: the label, or None. `possible`: what it may be, in order; the decided one alone where there is one.
     `recommended`: the index of the candidate to take, decided or not. `standings`: in the order of preference.
-    `reasons`: why it is undecided and what is not claimed, a sentence each.
+    `reasons`: why it is undecided and what is not claimed, a sentence each. `missing`: labels without scores, of which
+    nothing is said.
     """
 
     margin: float
@@ -72,6 +73,7 @@ class Verdict:
     recommended: int
     standings: tuple[Standing, ...]
     reasons: tuple[str, ...]
+    missing: tuple[Label, ...] = ()
 
 
 def verdict(comparison: Comparison, labels: Sequence[Label], order: Sequence[Label], margin: float = 0.01) -> Verdict:
@@ -89,7 +91,7 @@ def verdict(comparison: Comparison, labels: Sequence[Label], order: Sequence[Lab
     best = max(standings, key=lambda standing: standing.score)
     decided, possible = _decide(standings, margin)
     chosen = next((standing for standing in standings if standing.label == decided), best)
-    reasons = [*comparison.notes, *ranking.missing]
+    reasons = list(comparison.notes)
     if len(standings) == 1:
         decided, possible = None, (standings[0].label,)
         reasons.insert(0, f"{standings[0].label} is all there is: nothing to compare it with")
@@ -102,6 +104,7 @@ def verdict(comparison: Comparison, labels: Sequence[Label], order: Sequence[Lab
         recommended=chosen.candidate,
         standings=standings,
         reasons=tuple(reasons),
+        missing=ranking.missing,
     )
 
 
@@ -134,7 +137,7 @@ class _Ranking:
 
     labels: tuple[Label, ...]
     members: tuple[tuple[int, ...], ...]
-    missing: tuple[str, ...]
+    missing: tuple[Label, ...]
 
     def standings(self, comparison: Comparison) -> tuple[Standing, ...]:
         scores = comparison.means
@@ -198,7 +201,7 @@ def _ranking(comparison: Comparison, labels: Sequence[Label], order: Sequence[La
     return _Ranking(
         labels=tuple(label for label in order if scored[label]),
         members=tuple(scored[label] for label in order if scored[label]),
-        missing=tuple(f"nothing is known of {label}: no scores" for label in order if not scored[label]),
+        missing=tuple(label for label in order if not scored[label]),
     )
 
 
