@@ -23,11 +23,11 @@ def shown(*events):
 def repeated(**values):
     each = Planned(finalist(4, 2), Key("a", "crossed 2", fold=1, seed=0, **values), SPLITS[0])
     each.score = score(4, [0.5, 0.75])
-    return Repeated("#4", each.run(10.0), each.score, Confirming(3, 8, 60.0, None))
+    return Repeated("#4", each.run(10.0), each.score, Confirming(3, 8, 60.0, 3600.0, None))
 
 
 def test_a_line_for_each_training():
-    assert shown(Confirming(2, 8, 40.0, None), repeated()) == [
+    assert shown(Confirming(2, 8, 40.0, 3600.0, None), repeated()) == [
         "trainings: 2 of 8 are done",
         "      #4  without fold 2, seed 1: Dice 0.6250, IoU 0.3125 on 2 test images   [3 of 8, about 1 min 40 s left]",
     ]

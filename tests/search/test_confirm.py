@@ -145,12 +145,12 @@ def test_time_that_is_spent_begins_nothing_new_and_ends_nothing(plan, repeat, co
     monkeypatch.setattr("unetsearch.search.confirm.time", clock)
     events = repeat(planned(plan, SPLITS), ConfirmPool(clock=clock), seconds=5)
     assert len(confirmed.runs) == 3, "the third one was begun at 4 s"
-    assert events[-1] == Confirming(3, 8, 6.0, 5)
-    assert repeat(planned(plan, SPLITS), ConfirmPool(clock=clock), seconds=6)[-1] == Confirming(3, 8, 6.0, 6)
+    assert events[-1] == Confirming(3, 8, 6.0, 6.0, 5)
+    assert repeat(planned(plan, SPLITS), ConfirmPool(clock=clock), seconds=6)[-1] == Confirming(3, 8, 6.0, 6.0, 6)
     pool = ConfirmPool(clock=clock, size=2)
     events = repeat(planned(plan, SPLITS), pool, seconds=7)
     assert (len(confirmed.runs), pool.most) == (5, 2), "both that run are finished"
-    assert events[-1] == Confirming(5, 8, 10.0, 7), "side by side time counts once"
+    assert events[-1] == Confirming(5, 8, 10.0, 10.0, 7), "side by side time counts once"
 
 
 def test_a_failure_is_tried_once_more_and_then_left_out(plan, repeat, confirmed, diverged):

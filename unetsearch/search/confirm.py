@@ -178,7 +178,7 @@ class Repetition:
         self._seed = seed
         self._seconds = seconds
         done = {run.key for run in confirmed.runs}
-        self._of = len(wanted)
+        self._keys = {each.key for each in wanted}
         self._waiting = [each for each in wanted if each.key not in done]
         self._running: dict[int, Planned] = {}
 
@@ -219,13 +219,18 @@ class Repetition:
 
     @property
     def _spent(self) -> float:
-        """Seconds in which something was trained; side by side they count once."""
-        runs = self._confirmed.runs
+        """Seconds in which something was trained, in any stage."""
+        return self._covered(self._confirmed.runs)
+
+    def _covered(self, runs: Sequence[Run]) -> float:
+        """Seconds in which these were trained, or what runs now; side by side they count once."""
         spans = [(run.started, run.finished) for run in runs]
         return covered([*spans, *((each.started, time()) for each in self._running.values())])
 
     def _progress(self) -> Confirming:
-        return Confirming(self._of - len(self._waiting) - len(self._running), self._of, self._spent, self._seconds)
+        of = len(self._keys)
+        own = self._covered([run for run in self._confirmed.runs if run.key in self._keys])
+        return Confirming(of - len(self._waiting) - len(self._running), of, own, self._spent, self._seconds)
 
     def _begin(self, slot: int, each: Planned) -> None:
         each.started = time()

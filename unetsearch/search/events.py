@@ -133,10 +133,14 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Confirming:
-    """How far a confirmation is: trainings, and seconds in which any of them ran, of those allowed (None: no limit)."""
+    """How far a confirmation is: trainings done of those of its stage, in so many seconds (`own`).
+
+    `seconds`: in which any training of any stage ran, of those allowed (None: no limit).
+    """
 
     done: int
     of: int
+    own: float
     seconds: float
     of_seconds: float | None
 
@@ -145,7 +149,7 @@ class Confirming:
         """How long it will go on at its pace so far; None before the first training is done."""
         if not self.done:
             return None
-        left = self.seconds / self.done * (self.of - self.done)
+        left = self.own / self.done * (self.of - self.done)
         return max(0.0, left if self.of_seconds is None else min(left, self.of_seconds - self.seconds))
 
 
