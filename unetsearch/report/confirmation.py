@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -152,9 +153,7 @@ def _longer(
 ) -> Iterator[tuple[float, Factor]]:
     """The depth's verdict with more steps, each network at the rate that was tuned for it."""
 
-    def points(fold: int) -> list[TrialRecord]:
-        return best_of_depths(plan, fold)
-
+    points = partial(best_of_depths, plan)
     for budget in sorted({run.key.budget for run in runs if not run.key.tuning} - {1.0}):
         rates = {
             (record.hash, fold): tuned_rate(plan, runs, record, fold if plan.nested else 0, budget)

@@ -22,8 +22,8 @@ from unetsearch.statistics.outcomes import Floats
 ERROR = 0.04
 """How often a label that loses more than the margin may be named, if the bound is exact.
 
-It is not where a network fails on whole groups of images, which few groups cannot tell: there up to half as often again
-(`benchmarks/verdict.py`), so that 5 % would be 6.5.
+It is not where a network fails on whole groups of images, which few groups cannot tell: there a label is named somewhat
+more often (benchmarks/results/verdict.md), and what is told of a bound, 95 %, holds all the same.
 """
 
 Label = int | str

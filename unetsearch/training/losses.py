@@ -139,7 +139,7 @@ def ms_ssim(logits: Tensor, truth: Truth) -> Tensor:
     Crops have at least MS_SSIM_SIDE pixels a side. Each similarity is taken as (1 + s) / 2: the gradient of a power of
     one near 0 would have no bound.
     """
-    # importing it takes a trainer longer than a hundred steps, and no other loss needs it
+    # imported here: it takes a trainer seconds at its start, and no other loss needs it
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
     found, wanted = (maps.flatten(0, 1).unsqueeze(1) for maps in (truth.probabilities(logits), truth.foreground))
