@@ -34,7 +34,8 @@ class Network(nn.Module):
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph = graph
-        self._multiple, self._keeps_size = graph.multiple, graph.padded  # read here: those of Python 3.11 hold a lock, which torch.compile cannot trace
+        # cached properties hold a lock in Python 3.11, which torch.compile cannot trace
+        self._multiple, self._keeps_size = graph.multiple, graph.padded
         channels = {INPUT: graph.in_channels} | {node.name: node.channels for node in graph.nodes}
         self.nodes = nn.ModuleDict(
             {
