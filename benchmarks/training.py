@@ -7,25 +7,24 @@ evaluations included in its time to a Dice; (b) a plain float32 loop over a Data
 processor; (b2) the same in bfloat16, channels last, with a worker a core, compiled where that works; (c) the bare step
 on a tensor that lies on the device. (lib) and (lib2) are (b) and (b2) with the network of a segmentation library, where
 one has it (MONAI; segmentation_models.pytorch, which is to be installed beside unetsearch). Images a second by the
-median step of all rounds, without warm-up and evaluations; and, as what is compiled must first be compiled, of a whole
-trial, from an empty cache. Writes results/training-DEVICE.md.
+median step of all rounds, without warm-up and evaluations; and, as what is compiled must first be compiled, of a short
+and of a long trial, from an empty cache. Writes results/training-DEVICE.md.
 """
 
 import argparse
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from math import inf
+from dataclasses import replace
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import torch
 from library import LIBRARY
-from machine import description
 from plain_loop import Style, plain_loop
 from torch import nn
+from training_tables import LONG, Curve, Pace, end_row, page, row, trial_row
 
 import unetsearch
 from unetsearch.data.dataset import SegmentationData
@@ -33,6 +32,7 @@ from unetsearch.data.load import load_data
 from unetsearch.network.network import Network
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
+from unetsearch.training.compiled import pays
 from unetsearch.training.device import autocast, find_device, memory_format
 from unetsearch.training.device_data import DeviceData, on_device
 from unetsearch.training.heads import outputs_loss
@@ -59,17 +59,8 @@ TO_DICE = ("unet-16", "unet++-8", "unet3+-8", "mobilenetv2", "efficientnet-b0")
 AUGMENTED = ("unet-16", "unet3+-16")
 """Measured with augmentation as well."""
 
-WAYS = ("a", "b", "b2", "lib", "lib2", "c")
-
 WARM_UP = 5
 """Steps that are timed apart: compilation is within them."""
-
-TRIAL = 300
-"""Steps of a trial, as the space unet-family has them."""
-
-
-Curve = list[tuple[float, float]]
-"""Seconds, and the Dice that was reached by then."""
 
 Steps = Iterator[tuple[float, float | None]]
 """Seconds of a step, or (ours: since the beginning) with a Dice."""
@@ -81,8 +72,12 @@ def network(name: str, device: torch.device, seed: int = 0) -> Network:
     return unetsearch.build_network(unetsearch.build_graph(unetsearch.reference(**NETWORKS[name]))).to(device)
 
 
-def ours(name: str, data: DeviceData, recipe: Recipe, seed: int = 0) -> Steps:
-    """This trainer."""
+class EnoughError(Exception):
+    """Raised into a training that is long enough to be measured."""
+
+
+def ours(name: str, data: DeviceData, recipe: Recipe, seed: int = 0, until: int | None = None) -> Steps:
+    """This trainer; the first steps only of what it begins as a longer training."""
     times: list[float] = []
     began = perf_counter()
 
@@ -90,13 +85,18 @@ def ours(name: str, data: DeviceData, recipe: Recipe, seed: int = 0) -> Steps:
         nonlocal began
         wait(data.device, step % 10 == 0)
         times.append(perf_counter() - began)
+        if step == until:
+            raise EnoughError
         began = perf_counter()
 
-    for score in train(network(name, data.device, seed), data, recipe, seed, pulse=pulse):
+    try:
+        for score in train(network(name, data.device, seed), data, recipe, seed, pulse=pulse):
+            yield from ((seconds, None) for seconds in times)
+            times.clear()
+            yield score.seconds, score.dice
+            began = perf_counter()
+    except EnoughError:
         yield from ((seconds, None) for seconds in times)
-        times.clear()
-        yield score.seconds, score.dice
-        began = perf_counter()
 
 
 def bare(name: str, data: DeviceData, recipe: Recipe) -> Steps:
@@ -138,18 +138,6 @@ def loop(
     return plain_loop(module, data, recipe, there.device, style, score if scored else None)
 
 
-@dataclass(frozen=True)
-class Pace:
-    """Seconds of a step, and how much longer than that the first ones take together."""
-
-    step: float
-    start: float
-
-    def of(self, steps: int) -> float:
-        """Seconds of so many steps, from the first on."""
-        return self.start + steps * self.step
-
-
 def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, rounds: int) -> dict[str, Pace]:
     """Every way, in turns."""
     plain, tuned = styles()
@@ -159,6 +147,9 @@ def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
         "b2": lambda: loop(network(name, there.device), data, there, recipe, tuned),
         "c": lambda: bare(name, there, recipe),
     }
+    long = replace(recipe, steps=LONG)
+    if pays(network(name, there.device).graph, long, there.device):
+        ways["long"] = lambda: ours(name, there, long, until=recipe.steps)
     if name in LIBRARY:
         ways["lib"] = lambda: loop(LIBRARY[name](), data, there, recipe, plain)
         ways["lib2"] = lambda: tuned_library(name, data, there, recipe)
@@ -205,21 +196,6 @@ def to_dice(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
     return curves
 
 
-def first(curve: Curve, dice: float) -> float:
-    """When a curve reaches a Dice; infinite where it does not."""
-    return next((seconds for seconds, reached in curve if reached >= dice), inf)
-
-
-def end_row(name: str, runs: list[dict[str, Curve]]) -> str:
-    """Means and spread of the final Dice over seeds, and the median of the seconds to 98 % of (b)'s mean."""
-    finals = {way: [curves[way][-1][1] for curves in runs] for way in ("a", "b", "b2")}
-    target = 0.98 * mean(finals["b"])
-    ends = [f"{mean(values):.4f} ± {stdev(values):.4f}" for values in finals.values()]
-    times = [median(first(curves[way], target) for curves in runs) for way in finals]
-    shown = [f"{seconds:.1f}" if seconds < inf else "-" for seconds in times]
-    return f"| {name} | {' | '.join(ends)} | {target:.4f} | {' | '.join(shown)} |"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cpu")
@@ -254,67 +230,9 @@ def main() -> None:
                 ends.append(end_row(name, runs))
                 print(ends[-1], flush=True)
     RESULTS.mkdir(exist_ok=True)
-    text = "\n".join(page(rows, augmented, trials, ends, recipe, data.name, given)) + "\n"
+    introduction = (__doc__ or "").splitlines()[4:12]
+    text = "\n".join(page(introduction, rows, augmented, trials, ends, recipe, data.name, given)) + "\n"
     (RESULTS / f"training-{there.device.type}.md").write_text(text, encoding="utf-8")
-
-
-def row(name: str, paces: dict[str, Pace], batch: int) -> str:
-    """A line of the table of steps."""
-    shown = [f"{batch / paces[way].step:.1f}" if way in paces else "-" for way in WAYS]
-    ratios = [f"{paces[way].step / paces['a'].step:.2f}" if way in paces else "-" for way in WAYS[1:]]
-    return f"| {name} | {' | '.join(shown)} | {' | '.join(ratios)} |"
-
-
-def trial_row(name: str, paces: dict[str, Pace], batch: int) -> str:
-    """A line of the table of whole trials."""
-    ours, tuned = paces["a"], paces["b2"]
-    rates = [f"{TRIAL * batch / paces[way].of(TRIAL):.1f}" if way in paces else "-" for way in ("a", "b2", "lib2")]
-    ratios = [f"{paces[way].of(TRIAL) / ours.of(TRIAL):.2f}" if way in paces else "-" for way in ("b2", "lib2")]
-    gain = ours.step - tuned.step
-    ahead = f"{(tuned.start - ours.start) / gain:.0f}" if gain > 0 else "never"
-    return f"| {name} | {' | '.join([*rates, *ratios])} | {tuned.start:.1f} | {ahead} |"
-
-
-def page(
-    rows: list[str],
-    augmented: list[str],
-    trials: list[str],
-    ends: list[str],
-    recipe: Recipe,
-    data: str,
-    given: argparse.Namespace,
-) -> list[str]:
-    """The whole result."""
-    head = [
-        f"| network | {' | '.join(WAYS)} | {' | '.join(f'a/{way}' for way in WAYS[1:])} |",
-        "|---" * (2 * len(WAYS)) + "|",
-    ]
-    lines = ["# Speed of training", "", description(), "", *(__doc__ or "").splitlines()[4:12], ""]
-    what = f"{data}, {recipe.batch_size} crops of {recipe.crop}x{recipe.crop} px a step"
-    lines += [f"{what}, flips and turns by right angles. Images a second:", "", *head, *rows]
-    if augmented:
-        lines += ["", "The same with augmentation at strength 1:", "", *head, *augmented]
-    lines += [
-        "",
-        f"Images a second of a whole trial of {TRIAL} steps, compilation included; the seconds that (b2) takes before "
-        "it is up to speed; and the steps after which it would be ahead of (a):",
-        "",
-        "| network | a | b2 | lib2 | a/b2 | a/lib2 | seconds | steps |",
-        "|---" * 8 + "|",
-        *trials,
-    ]
-    if ends:
-        lines += [
-            "",
-            f"Final Dice of {given.train} steps, mean and deviation of {given.seeds} seeds, and seconds to "
-            "98 % of (b)'s final Dice, median, with evaluations; what (b2) compiles is in its cache by then, a network "
-            "that is trained for the first time takes the seconds of the table above longer:",
-            "",
-            "| network | a | b | b2 | Dice | a | b | b2 |",
-            "|---|---|---|---|---|---|---|---|",
-            *ends,
-        ]
-    return lines
 
 
 if __name__ == "__main__":

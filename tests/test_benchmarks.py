@@ -30,6 +30,7 @@ def benchmarks(monkeypatch):
         "machine",
         "early_scores",
         "training",
+        "training_tables",
         "weight_map",
         "plain_loop",
     ):
@@ -138,7 +139,8 @@ def test_a_pruned_training_is_paid_for_up_to_where_it_was_ended(benchmarks, tmp_
 
 
 def test_the_arithmetic_of_training_speed(benchmarks):
-    from training import Pace, end_row, first, pace, row, trial_row
+    from training import pace
+    from training_tables import Pace, end_row, first, row, trial_row
 
     assert pace([[9.0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.3, 0.2]], 1) == Pace(0.2, pytest.approx(8.4))
     starts = [[seconds, 0.2, 0.2, 0.2, 0.2, 0.2] for seconds in (1.2, 0.7)]
@@ -147,8 +149,10 @@ def test_the_arithmetic_of_training_speed(benchmarks):
     paces = {"a": Pace(0.2, 0.0), "b": Pace(0.6, 0.0), "c": Pace(0.15, 0.0)}
     assert row("net", paces, 6) == "| net | 30.0 | 10.0 | - | - | - | 40.0 | 3.00 | - | - | - | 0.75 |"
     slower, faster = paces | {"b2": Pace(0.4, 60.0)}, paces | {"b2": Pace(0.1, 60.0), "lib2": Pace(0.1, 0.0)}
-    assert trial_row("net", slower, 6) == "| net | 30.0 | 10.0 | - | 3.00 | - | 60.0 | never |"
-    assert trial_row("net", faster, 6) == "| net | 30.0 | 20.0 | 60.0 | 1.50 | 0.50 | 60.0 | 600 |"
+    assert trial_row("net", slower, 6) == "| net | 30.0 | 10.0 | - | 3.00 | - | 60.0 | never | 2.06 |"
+    assert trial_row("net", faster, 6) == "| net | 30.0 | 20.0 | 60.0 | 1.50 | 0.50 | 60.0 | 600 | 0.56 |"
+    compiled = faster | {"long": Pace(0.1, 50.0)}
+    assert trial_row("net", compiled, 6).endswith("| 60.0 | 600 | 1.02, compiled |")
     curve = [(1.0, 0.5), (2.0, 0.8), (3.0, 0.9)]
     assert [first(curve, dice) for dice in (0.5, 0.7, 0.95)] == [1.0, 2.0, float("inf")]
     runs = [{"a": [(1.0, 0.85)], "b": [(seconds, 0.8)], "b2": [(1.0, 0.5)]} for seconds in (5.0, 6.0, 9.0)]
@@ -176,6 +180,22 @@ def test_the_loop_of_a_user_trains(benchmarks, workers):
     found = list(plain_loop(network, data, recipe, torch.device("cpu"), style, lambda _: 0.7))
     assert [dice for _, dice in found] == [None, None, 0.7, None, None, 0.7]
     assert all(seconds > 0 for seconds, _ in found)
+
+
+def test_the_first_steps_of_a_longer_training_can_be_measured(benchmarks, monkeypatch):
+    import torch
+    import training
+
+    from unetsearch.data.load import load_data
+    from unetsearch.space.settings import DataSettings
+    from unetsearch.training.device_data import on_device
+
+    monkeypatch.setitem(training.NETWORKS, "small", {"name": "unet", "width": 4, "depth": 1})
+    there = on_device(load_data(DataSettings(path="cells")), torch.device("cpu"))
+    recipe = Recipe(steps=1000, evaluations=1, crop=32, batch_size=2)
+    found = list(training.ours("small", there, recipe, until=3))
+    assert len(found) == 3
+    assert all(seconds > 0 and dice is None for seconds, dice in found)
 
 
 def test_which_pairs_come_apart(benchmarks):

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from unetsearch.errors import first_line
-from unetsearch.graph.sizes import context
 from unetsearch.network.network import Network
 from unetsearch.space.recipe import WINDOWED, Loss, Recipe
 from unetsearch.training.augment import Batch
-from unetsearch.training.context import outputs_of
+from unetsearch.training.compiled import trained_outputs
 from unetsearch.training.device import autocast, memory_format
 from unetsearch.training.heads import outputs_loss
 from unetsearch.training.losses import Truth
@@ -59,7 +58,7 @@ class Step:
         self._device = device
         self._parts = parts
         self._classes = classes
-        self._frame = context(network.graph, recipe.crop)
+        self._outputs = trained_outputs(network, recipe, device)
         self._record = record
         self._done = 0
         self._still: Batch | None = None  # where a recorded step reads its batch
@@ -117,7 +116,7 @@ class Step:
         for part in batch.split(self._parts):
             images = part.images.contiguous(memory_format=memory_format(self._device))
             with autocast(self._device):
-                outputs = outputs_of(self.network, images, self._frame)
+                outputs = self._outputs(images)
             truth = Truth(self.network.graph.out_channels, part.masks, part.weights, self._classes)
             loss = outputs_loss(self.recipe, outputs, truth) * (len(part.images) / len(batch.images))
             loss.backward()  # type: ignore[no-untyped-call]
