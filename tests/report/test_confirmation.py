@@ -47,13 +47,14 @@ def test_crossed_numbers_are_those_of_an_independent_computation():
     depth, skip = found.factors
     assert (depth.name, skip.name) == ("depth", "skip")
     assert depth.verdict == verdict(points, labels, order, 0.01)
-    assert depth.needed == (None if depth.verdict.decided else needed(points, labels, order, 0.01))
+    assert depth.needed == (None if depth.verdict.decided else needed(points, labels, order, 0.01, most_units=20))
     best = max((1, 2), key=lambda place: arrays[place].mean())
     assert [standing.record for standing in depth.standings] == [FINALISTS[0], FINALISTS[best], FINALISTS[3]]
     assert [standing.mean for standing in depth.standings] == pytest.approx(
         [arrays[place].mean() for place in (0, best, 3)]
     )
     assert depth.gains[2][0] == points.interval(3, 0)
+    assert depth.gains[1][0] == points.interval(best, 0, 0.975), "one of two was chosen"
     assert depth.gains[2][0].low < arrays[3].mean() - arrays[0].mean() < depth.gains[2][0].high
     assert [standing.label for standing in skip.standings] == ["plain", "dense"], "the simple one first"
     assert skip.standings[0].record == FINALISTS[3]

@@ -53,7 +53,7 @@ def test_the_first_label_within_the_margin_is_decided():
 def test_a_best_one_that_others_may_equal_is_not_decided():
     result = verdict(comparison([0.80, 0.848, 0.85], 0.005), [1, 2, 3], [1, 2, 3], margin=0.0095)
     assert (result.decided, result.possible, result.recommended) == (None, (2, 3), 2)
-    assert result.reasons == ("of 3 alone the loss is bounded under 0.0095, and 2 may be no worse",)
+    assert result.reasons == ("the first whose loss is bounded under 0.0095 is 3, and 2 may be no worse",)
 
 
 def test_a_best_one_that_is_better_than_all_is_decided():
@@ -129,6 +129,15 @@ def test_too_few_groups_bound_nothing(groups, reason):
 def test_what_would_settle_it_is_unknown_where_the_noise_is():
     assert needed(compared(outcomes([0.5, 0.8]), ["a"] * 24), [1, 2], [1, 2]) == Needed(None, None)
     assert needed(compared(outcomes([0.5, 0.8]), np.arange(24) % 5), [1, 2], [1, 2]) == Needed(6, None)
+
+
+def test_no_more_folds_are_proposed_than_there_may_be():
+    measured = comparison([0.80, 0.845, 0.85], 0.008, units=5, groups=400)
+    measured = replace(measured, runs=measured.groups, groups=measured.runs)  # all the noise is in the folds
+    wanted = needed(measured, [1, 2, 3], [1, 2, 3]).units
+    assert wanted > 6
+    assert needed(measured, [1, 2, 3], [1, 2, 3], most_units=wanted).units == wanted
+    assert needed(measured, [1, 2, 3], [1, 2, 3], most_units=wanted - 1).units is None
 
 
 def test_one_candidate_and_one_label():

@@ -125,12 +125,13 @@ def _network(confirmed: Confirmation, factor: Factor | None) -> Iterator[str]:
     if factor is None:
         points = [each for each in confirmed.tested if each.record.baseline is None]
         for first in sorted(points, key=lambda each: -each.record.final.of(confirmed.score))[:1]:
-            yield _take(confirmed, first.record, first.mean.estimate, decided=True) + "."
+            yield _take(confirmed, first.record, first.mean.estimate, "", decided=True) + "."
         return
     chosen = factor.recommended
     standing = next(each for each in factor.standings if each.record.hash == chosen.hash)
     decided = factor.verdict.decided is not None and not _flipped(confirmed, factor)
-    line = _take(confirmed, chosen, standing.mean, decided=decided) + "."
+    of_label = f" of {_listed(factor.name, (standing.label,))}"
+    line = _take(confirmed, chosen, standing.mean, of_label, decided=decided) + "."
     best = max(factor.standings, key=lambda each: each.mean)
     if best.record.hash != chosen.hash:
         line += f" The best of {NOUNS[factor.name][0]} {best.label} has {best.mean:.4f}, "
@@ -138,13 +139,15 @@ def _network(confirmed: Confirmation, factor: Factor | None) -> Iterator[str]:
     yield line
 
 
-def _take(confirmed: Confirmation, record: TrialRecord, mean: float, *, decided: bool) -> str:
+def _take(confirmed: Confirmation, record: TrialRecord, mean: float, of_label: str, *, decided: bool) -> str:
+    """Nested, the score is no network's own, but that of what each search chose, `of_label`."""
     all_the_same = "" if decided else ", all the same"
     costs = f"{amount(record.params)} parameters, {amount(record.macs)}MACs"
     if latency := confirmed.latency.get(record.hash):
         costs += f", {milliseconds(latency)} an image of 256x256"
     network = f"{topology(record.architecture)}; {costs}"
-    return f"Take {record.name}{all_the_same} ({network}): {SCORES[confirmed.score]} {mean:.4f}"
+    whose = f"what the searches chose{of_label} has " if confirmed.plan.nested else ""
+    return f"Take {record.name}{all_the_same} ({network}): {whose}{SCORES[confirmed.score]} {mean:.4f}"
 
 
 def _beside(confirmed: Confirmation, record: TrialRecord, other: TrialRecord) -> str:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from unetsearch.report.confirmed_scores import Finalists, Rows, Scores
-from unetsearch.search.confirm import best_of_depths, tuned_rate
+from unetsearch.search.confirm import MOST_FOLDS, best_of_depths, tuned_rate
 from unetsearch.search.confirmed import Failure, Plan, Run
 from unetsearch.search.finalists import FACTORS, Label, best_of_each, candidates, ranked
 from unetsearch.search.records import TrialRecord
@@ -43,6 +43,8 @@ class Standing:
 class Factor:
     """The verdict on depth, skips or encoder. `gains[a][b]`: how much better label a is than b, in `standings`' order.
 
+    Their intervals allow for the best network of each label having been chosen among all of that label.
+
     `needed`: what would probably settle it; None where it is decided. `unit`: of what it needs more, "fold" or "seed".
     """
 
@@ -57,7 +59,10 @@ class Factor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tested:
-    """A network that was trained again. `mean`: its score on the test images, with the interval of that mean."""
+    """A network that was trained again. `mean`: its score on the test images, with the interval of that mean.
+
+    An interval of 95 % for each network by itself: the best of several scores looks better than it is.
+    """
 
     record: TrialRecord
     mean: Interval
@@ -195,6 +200,7 @@ def _factor(name: str, plan: Plan, points: Finalists, table: Scores, records: Se
     comparison = compare(table.cells(rows))
     result = verdict(comparison, labels, order, plan.margin)
     firsts = [each.candidate for each in result.standings]
+    most = MOST_FOLDS if comparison.unit == "fold" else None
     return Factor(
         name=name,
         verdict=result,
@@ -209,9 +215,15 @@ def _factor(name: str, plan: Plan, points: Finalists, table: Scores, records: Se
             )
             for each in result.standings
         ),
-        gains=tuple(tuple(comparison.interval(a, b) for b in firsts) for a in firsts),
+        gains=tuple(
+            tuple(
+                comparison.interval(a, b, 1 - 0.05 / (labels.count(labels[a]) * labels.count(labels[b])))
+                for b in firsts
+            )
+            for a in firsts
+        ),
         recommended=standing[result.recommended],
-        needed=needed(comparison, labels, order, plan.margin) if result.decided is None else None,
+        needed=None if result.decided is not None else needed(comparison, labels, order, plan.margin, most_units=most),
         unit=comparison.unit,
     )
 

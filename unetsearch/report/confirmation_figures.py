@@ -130,4 +130,4 @@ def confirmed_front_figure(confirmed: Confirmation) -> go.Figure:
         )
     figure.update_xaxes(type="log", title="parameters (logarithmic)")
     figure.update_yaxes(title=word)
-    return styled(figure, f"{word} in the search (faded) and on the test images (95 %)", height=520)
+    return styled(figure, f"{word} in the search (faded) and on the test images (95 %, each by itself)", height=520)

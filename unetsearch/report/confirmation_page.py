@@ -61,7 +61,7 @@ def _tested_table(confirmed: Confirmation) -> str:
         for each in sorted(confirmed.tested, key=lambda each: -each.mean.estimate)
     ]
     word = SCORES[confirmed.score]
-    head = ["trial", f"{word}, tested", "95 %", "in the search", *COSTS, "network"]
+    head = ["trial", f"{word}, tested", "95 %, each by itself", "in the search", *COSTS, "network"]
     return table(head, rows, left=(0, 7))
 
 

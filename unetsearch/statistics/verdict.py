@@ -108,12 +108,24 @@ def verdict(comparison: Comparison, labels: Sequence[Label], order: Sequence[Lab
     )
 
 
-def needed(comparison: Comparison, labels: Sequence[Label], order: Sequence[Label], margin: float = 0.01) -> Needed:
-    """What would probably settle an undecided verdict over the same labels. Raises ValueError as verdict does."""
+def needed(
+    comparison: Comparison,
+    labels: Sequence[Label],
+    order: Sequence[Label],
+    margin: float = 0.01,
+    *,
+    most_units: int | None = None,
+) -> Needed:
+    """What would probably settle an undecided verdict over the same labels. Raises ValueError as verdict does.
+
+    `most_units`: more folds (or seeds) than so many are not proposed.
+    """
     ranking = _ranking(comparison, labels, order)
     units, groups = comparison.units, comparison.group_count
     if min(units, groups, len(ranking.labels)) < 2:  # then nothing is known of the noise, or there is no question
         return Needed(None, None)
+
+    most = min(most_units or 100 * units, groups if comparison.nested else 100 * units)
 
     def settled(grown: Comparison) -> bool:
         return grown.refusal is None and _decide(ranking.standings(grown), margin)[0] is not None
@@ -125,7 +137,7 @@ def needed(comparison: Comparison, labels: Sequence[Label], order: Sequence[Labe
     return Needed(
         groups=first(_counts(groups), lambda count: comparison.grown(units, count)),
         units=first(
-            [count for count in _counts(units) if not comparison.nested or count <= groups],
+            [count for count in _counts(units) if count <= most],
             lambda count: comparison.grown(count, groups),
         ),
     )
@@ -222,7 +234,7 @@ def _why(standings: Sequence[Standing], possible: tuple[Label, ...], margin: flo
     if not passing:
         return f"no loss is bounded under {margin:g}"
     earlier = " and ".join(str(label) for label in possible[:-1])
-    return f"of {passing[0]} alone the loss is bounded under {margin:g}, and {earlier} may be no worse"
+    return f"the first whose loss is bounded under {margin:g} is {passing[0]}, and {earlier} may be no worse"
 
 
 def _counts(count: int) -> list[int]:
