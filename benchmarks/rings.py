@@ -27,7 +27,7 @@ SPACE = """
 name: rings
 data: {path: rings, split: {seed: SEED}}
 architecture: {depth: [1, 2, 3], width: [4, 8]}
-training: {steps: 200, evaluations: 4, crop: 64, learning_rate: 1e-2}
+training: {steps: 600, evaluations: 4, crop: 64, learning_rate: 1e-2}
 search: {trials: 6, seed: SEED}
 """
 
