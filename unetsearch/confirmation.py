@@ -19,9 +19,9 @@ from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import Confirmation
 from unetsearch.report.write import leave_report, what_is_confirmed
 from unetsearch.search.confirm import MOST_FOLDS, Planned, Repetition, longer, measured, planned, tunings
-from unetsearch.search.confirmed import Confirmed, Plan, open_confirmed
+from unetsearch.search.confirmed import Confirmed, Plan, open_confirmed, read_confirmed
 from unetsearch.search.events import Event, Noted, SearchedAgain
-from unetsearch.search.finalists import candidates, chosen, finalists
+from unetsearch.search.finalists import candidates, chosen, finalists, labels_of
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
 from unetsearch.search.opening import IN_MEMORY, Opened, load_for, reopen
 from unetsearch.search.pool import Pool
@@ -64,7 +64,6 @@ class _Wanted:
     opened: Opened
     data: SegmentationData
     devices: Sequence[torch.device]
-    storage: str | None
     happened: Callable[[Event], None]
 
 
@@ -102,12 +101,18 @@ def confirm(
     folder = open_folder(Path(study))
     with closing(reopen(folder, storage)) as opened:
         loaded = _same_data(folder, opened, data)
-        wanted = _Wanted(folder, opened, loaded, devices, storage, happened or (lambda _: None))
+        wanted = _Wanted(folder, opened, loaded, devices, happened or (lambda _: None))
         plan = _plan(wanted, folds, seeds, margin, nested, tuple(dict.fromkeys(map(float, budgets))))
     with owned(folder):
         if plan.nested:
             plan = replace(plan, finalists=_searched_again(wanted, _outer(wanted, plan)))
         with closing(reopen(folder, storage)) as opened:
+            if (earlier := read_confirmed(opened.studies)) and earlier.plan.design != plan.design:
+                wanted.happened(
+                    Noted(
+                        f"{_asked(earlier.plan)} before: what was found so is kept, and comes back with these options"
+                    )
+                )
             confirmed = open_confirmed(opened.studies)
             confirmed.plan = plan
             try:
@@ -188,16 +193,36 @@ def _plan(
         # nested, a baseline's score is that of a search which saw every image: it chooses nothing
         points=() if nested else tuple(record.baseline for record in points if record.baseline),
         finalists=(finalists(records, opened.space.objectives),),
+        labels=labels_of(opened.space),
     )
     if min(len(split.train) for split in _outer(wanted, plan)) < FEWEST_TRAINING:
         raise StudyError(
             f"{path}: with {plan.folds} folds fewer than {FEWEST_TRAINING} images would be left to train on; "
             f"add images{', or take --no-nested' if nested else ''}"
         )
+    wanted.happened(Noted(_told(wanted, plan)))
     units, unit = (plan.folds, "fold") if plan.folds > 1 else (seeds, "seed")
     if reason := refusal(len(set(groups)) if nested else held_out, units, unit):
         wanted.happened(Noted(f"nothing will be decided: {reason}"))
     return plan
+
+
+def _told(wanted: _Wanted, plan: Plan) -> str:
+    """What is to come, in a sentence."""
+    images, trials = len(wanted.data.images), wanted.opened.space.search.trials
+    times = f"from {plan.seeds} seed{'s' * (plan.seeds != 1)}"
+    if not plan.nested:
+        networks = len(plan.finalists[0])
+        return f"{networks} networks are trained again without each of {plan.folds} parts of the images, {times}"
+    return (
+        f"{images} images in {len(set(plan.groups))} groups: the search ({trials} trials) is repeated without each of "
+        f"{plan.folds} parts of them, and what it chooses trained {times}; --no-nested does without"
+    )
+
+
+def _asked(plan: Plan) -> str:
+    """The options of an earlier plan."""
+    return f"confirmed with {'--nested' if plan.nested else '--no-nested'} --folds {plan.folds}"
 
 
 def _seen(data: SegmentationData) -> tuple[int, ...]:
@@ -243,6 +268,7 @@ def _baselines(wanted: _Wanted) -> list[TrialRecord]:
 def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float | None) -> None:
     """Trains and tests what is planned and not done yet."""
     space = wanted.opened.space
+    left = 0
     with Pool(setups(space, wanted.data, wanted.devices), stall=space.search.stall) as pool:
         for stage in _stages(wanted, plan, confirmed):
             repetition = Repetition(stage, confirmed, pool, wanted.folder, seed=space.search.seed, seconds=seconds)
@@ -252,6 +278,9 @@ def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float |
             except BaseException:
                 repetition.close()
                 raise
+            left += repetition.left
+        if left:
+            wanted.happened(Noted(f"the time is spent, {left} trainings are left: a longer --time goes on with them"))
         if found := what_is_confirmed(confirmed.studies):
             measured(found.networks, confirmed, pool)
 

@@ -196,7 +196,7 @@ def test_nested_the_next_best_stands_for_what_could_not_be_trained():
     runs = runs_of(plan, value)
     lost = [run for run in runs if run.key.hash == own[0][1].hash]
     found = confirmation(plan, [run for run in runs if run not in lost], FINALISTS, map_failures(lost))
-    assert found.left_out == ("#20 of the search without part 1",)
+    assert found.left_out == ("#20 of the search without fold 1",)
     assert [standing.loss for standing in found.factors[0].standings] == pytest.approx([16 * STEP, 0.0])
 
 

@@ -36,7 +36,7 @@ def verdict(labels, decided=None, possible=(), upper=0.0, reason=""):
         (
             replace(verdict([1, 2], 2), missing=(3,)),
             "depth",
-            "of depths 1 and 2 alone (depth 3 was not tested in every part): depth 2 is enough: no other one is better "
+            "of depths 1 and 2 alone (depth 3 was not tested throughout): depth 2 is enough: no other one is better "
             "(95 %)",
         ),
     ],

@@ -30,13 +30,15 @@ def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
         yield from _network(confirmed, next(iter(confirmed.factors), None))
     for factor in confirmed.factors:
         first = f"{data}: " if factor.name == "depth" else ""
-        words = _flipped(confirmed, factor) or _verdict(confirmed, factor)
+        words = _turned(confirmed, factor) or _verdict(confirmed, factor)
+        if first and confirmed.pending:
+            words = f"so far, with {confirmed.pending} trainings to come, {words}"
         yield first + (words if first else _sentence(words)) + "."
         if factor.name == "depth":
             yield from _network(confirmed, factor)
             yield from (f"{_sentence(reason)}." for reason in _not_claimed(factor.verdict))
-        if factor.needed and (more := _more(confirmed, factor)):
-            yield more
+        if factor.needed:
+            yield from _more(confirmed, factor)
     if confirmed.against:
         who = "what the search chose" if confirmed.plan.nested else "the recommended network"
         taken = confirmed.factors[0].recommended.baseline if confirmed.factors and not confirmed.plan.nested else None
@@ -46,26 +48,25 @@ def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
             f"{_signed(confirmed.against.gain)} {SCORES[confirmed.score]}."
         )
     for budget, longer in confirmed.longer:
-        if depth is None or not _flipped(confirmed, depth):
+        if not confirmed.turned:
             yield f"With {budget:g} times the steps{_alike(depth, longer)}: {_verdict(confirmed, longer)}."
+    told = {1.0, *(budget for budget, _ in confirmed.longer)}
+    for budget in confirmed.plan.budgets:
+        if budget not in told:
+            yield f"With {budget:g} times the steps nothing is tested yet."
     if confirmed.left_out:
         yield f"Left out, since their trainings failed: {', '.join(confirmed.left_out)}."
     yield from _what(confirmed)
 
 
-def _flipped(confirmed: Confirmation, factor: Factor) -> str:
-    """Where longer trainings decide on another depth: undecided, with both answers. Else nothing."""
-    if factor.name != "depth" or factor.verdict.decided is None:
-        return ""
-    decided = (factor.verdict.decided, *(longer.verdict.decided for _, longer in confirmed.longer))
-    possible = sorted({label for label in decided if label is not None}, key=int)
-    if len(possible) == 1:
+def _turned(confirmed: Confirmation, factor: Factor) -> str:
+    """Where longer trainings turn the depth that is decided: undecided, with both answers. Else nothing."""
+    if factor.name != "depth" or not confirmed.turned:
         return ""
     told = [f"with the search's steps, {_verdict(confirmed, factor)}"]
     told += [f"with {budget:g} times the steps, {_verdict(confirmed, longer)}" for budget, longer in confirmed.longer]
-    *most, last = map(str, possible)
-    among = f"{', '.join(most)} and {last}"
-    return f"undecided between depths {among}, it hangs on the length of the training: {'; '.join(told)}"
+    among = _listed("depth", confirmed.turned)
+    return f"undecided between {among}, it hangs on the length of the training: {'; '.join(told)}"
 
 
 def _alike(factor: Factor | None, longer: Factor) -> str:
@@ -87,7 +88,8 @@ def verdict_in_words(verdict: Verdict, factor: str, score: str) -> str:
             _listed(factor, labels) for labels in ([own.label for own in verdict.standings], verdict.missing)
         )
         only = verdict_in_words(replace(verdict, missing=()), factor, score)
-        return f"of {compared} alone ({lost} was not tested in every part): {only}"
+        were = "was" if len(verdict.missing) == 1 else "were"
+        return f"of {compared} alone ({lost} {were} not tested throughout): {only}"
     if verdict.decided is not None:
         bound = next(own.upper or 0.0 for own in verdict.standings if own.label == verdict.decided)
         gains = f"a better one gains at most {ceil(bound * 1e4) / 1e4:g} {score}" if bound else "no other one is better"
@@ -129,9 +131,11 @@ def _network(confirmed: Confirmation, factor: Factor | None) -> Iterator[str]:
         return
     chosen = factor.recommended
     standing = next(each for each in factor.standings if each.record.hash == chosen.hash)
-    decided = factor.verdict.decided is not None and not _flipped(confirmed, factor)
+    decided = factor.verdict.decided is not None and not (factor.name == "depth" and confirmed.turned)
     of_label = f" of {_listed(factor.name, (standing.label,))}"
     line = _take(confirmed, chosen, standing.mean, of_label, decided=decided) + "."
+    if chosen.state == "pruned":
+        line += " The search ended its own training early: no weights of it are kept."
     best = max(factor.standings, key=lambda each: each.mean)
     if best.record.hash != chosen.hash:
         line += f" The best of {NOUNS[factor.name][0]} {best.label} has {best.mean:.4f}, "
@@ -159,8 +163,8 @@ def _beside(confirmed: Confirmation, record: TrialRecord, other: TrialRecord) ->
     return f"{', '.join(most)} and {last}"
 
 
-def _more(confirmed: Confirmation, factor: Factor) -> str:
-    """What would probably settle it."""
+def _more(confirmed: Confirmation, factor: Factor) -> Iterator[str]:
+    """What would probably settle it; nothing where nothing can be bounded, and so nothing be foretold."""
     assert factor.needed is not None
     ways = []
     if factor.needed.groups:
@@ -168,9 +172,12 @@ def _more(confirmed: Confirmation, factor: Factor) -> str:
         ways.append(f"{factor.needed.groups} {of_groups}test images")
     if factor.needed.units:
         ways.append(f"{factor.needed.units} {factor.unit}s")
-    if not ways:
-        return ""
-    return f"{' or '.join(ways)} in all would probably settle it, if what was found stays as it is."
+    name = NOUNS[factor.name][0].removeprefix("the ")
+    if ways:
+        yield f"{' or '.join(ways)} in all would probably settle the {name}, if what was found stays as it is."
+    elif factor.standings[0].upper is not None:
+        more = f"more test images nor more {factor.unit}s"
+        yield f"Neither {more} would settle the {name}, if what was found stays as it is."
 
 
 def _what(confirmed: Confirmation) -> Iterator[str]:
@@ -182,10 +189,12 @@ def _what(confirmed: Confirmation) -> Iterator[str]:
         how = f"each of {images} once, by what a search chose that never saw its part"
     else:
         how = f"{images} that no search has seen"
-    yield (
-        f"Tested: {how}; {_several(plan.folds, 'fold')} x {_several(plan.seeds, 'seed')}, {confirmed.done} of "
-        f"{confirmed.of} trainings, {duration(confirmed.seconds)} of training."
-    )
+    runs = f"{_several(plan.folds, 'fold')} x {_several(plan.seeds, 'seed')}"
+    if confirmed.compared < plan.folds * plan.seeds:
+        runs += f" ({confirmed.compared} of these {plan.folds * plan.seeds} tested every network, and are compared)"
+    searches = ", the searches not counted" if plan.nested else ""
+    spent = f"{confirmed.done} of {confirmed.of} trainings, {duration(confirmed.seconds)} of training{searches}"
+    yield f"Tested: {how}; {runs}, {spent}."
 
 
 def _several(count: int, noun: str) -> str:

@@ -1,20 +1,18 @@
 """What was confirmed, as numbers: the verdict of each factor, the tested networks, the gain over the baselines."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
-import numpy as np
-
+from unetsearch.report.confirmed_networks import Against, Tested, against_baselines, tested_networks
 from unetsearch.report.confirmed_scores import Finalists, Rows, Scores
 from unetsearch.search.confirm import MOST_FOLDS, best_of_depths, tuned_rate
 from unetsearch.search.confirmed import Failure, Plan, Run
-from unetsearch.search.finalists import FACTORS, Label, best_of_each, candidates, ranked
+from unetsearch.search.finalists import FACTORS, Label, best_of_each, candidates
 from unetsearch.search.records import TrialRecord
 from unetsearch.space.settings import Objective
 from unetsearch.statistics.differences import Interval, compare
-from unetsearch.statistics.gain import gain
 from unetsearch.statistics.verdict import Needed, Verdict, needed, verdict
 
 ORDER: dict[str, tuple[str, ...]] = {
@@ -58,28 +56,9 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tested:
-    """A network that was trained again. `mean`: its score on the test images, with the interval of that mean.
-
-    An interval of 95 % for each network by itself: the best of several scores looks better than it is.
-    """
-
-    record: TrialRecord
-    mean: Interval
-    trainings: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Against:
-    """What the recommended network gains over the strongest baseline."""
-
-    baseline: str
-    gain: Interval
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """All of it. `done`, `of`: trainings. `images`, `groups`: that were tested on. `factors`: depth first.
+    """All of it. `done`, `of`: trainings, of which `pending` are neither done nor failed; `compared`: runs (a fold, a
+    seed) that every finalist has. `images`, `groups`: that were tested on. `factors`: depth first.
 
     `longer`: the depth's verdict with so many times the steps. `left_out`: finalists that could not be trained.
     `latency`: seconds of one 256x256 image, by the hash of a network, where it is known.
@@ -88,6 +67,8 @@ class Confirmation:
     plan: Plan
     done: int
     of: int
+    pending: int
+    compared: int
     images: int
     groups: int
     factors: tuple[Factor, ...]
@@ -104,6 +85,20 @@ class Confirmation:
         standing = (each.record for factor in self.factors for each in factor.standings)
         tested = (each.record for each in self.tested)
         return tuple({record.hash: record for record in (*standing, *tested)}.values())
+
+    @property
+    def turned(self) -> tuple[Label, ...]:
+        """The depths between which it hangs on the length of the training; none where it does not.
+
+        A depth that is decided with the search's steps and not possible with more of them is not decided.
+        """
+        depth = next((factor.verdict for factor in self.factors if factor.name == "depth"), None)
+        if depth is None or depth.decided is None:
+            return ()
+        others = {
+            label for _, longer in self.longer if depth.decided not in (own := longer.verdict.possible) for label in own
+        }
+        return tuple(sorted({depth.decided, *others}, key=int)) if others else ()
 
     @property
     def score(self) -> Objective:
@@ -126,16 +121,25 @@ def confirmation(
     if table is None:
         return None
     shown = tuple(filter(None, (_factor(name, plan, plan.points_of, table, records) for name in FACTORS)))
-    wanted = {(record.hash, fold) for fold in range(plan.folds) for record in plan.of_fold(fold)}
+    wanted = {
+        (record.hash, fold, seed)
+        for fold in range(plan.folds)
+        for record in plan.of_fold(fold)
+        for seed in range(plan.seeds)
+    }
+    done = wanted & {(run.key.hash, run.key.fold, run.key.seed) for run in found}
+    failed = {(key.hash, key.fold, key.seed) for key in (f.key for f in failures) if key.budget == 1 and not key.tuning}
     return Confirmation(
         plan=plan,
-        done=sum((run.key.hash, run.key.fold) in wanted and run.key.seed < plan.seeds for run in found),
-        of=len(wanted) * plan.seeds,
+        done=len(done),
+        of=len(wanted),
+        pending=len(wanted - done - failed),
+        compared=len(table.runs),
         images=len(table.images),
         groups=len(set(table.groups)),
         factors=shown,
-        tested=_tested(plan, table, records),
-        against=_against(plan, table, records, shown),
+        tested=tested_networks(plan, table, records),
+        against=against_baselines(plan, table, records, [factor.recommended for factor in shown]),
         longer=tuple(_longer(plan, runs, failures, records)),
         left_out=tuple(dict.fromkeys(table.left_out.values())),
         seconds=sum(run.finished - run.started for run in runs),
@@ -182,7 +186,7 @@ def _factor(name: str, plan: Plan, points: Finalists, table: Scores, records: Se
             for fold in table.folds
         }
         whole = {label_of(r.architecture): r for r in best_of_each(candidates(records), name, plan.score)}
-        every = {label for of_fold in chosen.values() for label in of_fold}
+        every = {label for of_fold in chosen.values() for label in of_fold} | set(plan.labels.get(name, ()))
         everywhere = [whole, *chosen.values()]
         labels = [label for label in _ordered(name, every) if all(label in found for found in everywhere)]
         standing = [whole[label] for label in labels]
@@ -192,7 +196,7 @@ def _factor(name: str, plan: Plan, points: Finalists, table: Scores, records: Se
     else:
         standing = table.kept(points(0), 0)
         labels = [label_of(record.architecture) for record in standing]
-        every = set(labels)
+        every = set(labels) | set(plan.labels.get(name, ()))
         rows = [[record.hash] * plan.folds for record in standing]
     if len(every) < 2 or not labels:
         return None
@@ -226,65 +230,6 @@ def _factor(name: str, plan: Plan, points: Finalists, table: Scores, records: Se
         needed=None if result.decided is not None else needed(comparison, labels, order, plan.margin, most_units=most),
         unit=comparison.unit,
     )
-
-
-def _tested(plan: Plan, table: Scores, records: Sequence[TrialRecord]) -> tuple[Tested, ...]:
-    """Every finalist; nested, the search's choice and the baselines, which alone are the same in every fold."""
-    shown, rows = _choice_and_baselines(plan, table, records)[:2] if plan.nested else _all(plan, table)
-    if not shown:
-        return ()
-    cells = table.cells(rows)
-    nothing = np.where(np.isnan(cells.scores).all(axis=0), np.nan, 0.0)  # against a score of 0, a mean has an interval
-    comparison = compare(replace(cells, scores=np.concatenate([cells.scores, nothing[None]])))
-    return tuple(
-        Tested(record=record, mean=comparison.interval(place, len(rows)), trainings=len(table.runs))
-        for place, record in enumerate(shown)
-    )
-
-
-def _against(plan: Plan, table: Scores, records: Sequence[TrialRecord], factors: Sequence[Factor]) -> Against | None:
-    """None where there is no baseline beside the recommended network."""
-    if plan.nested:
-        shown, rows, chosen = _choice_and_baselines(plan, table, records)
-        among = 1
-    else:
-        shown, rows = _all(plan, table)
-        points = table.kept(plan.points_of(0), 0)
-        recommended = [factor.recommended for factor in factors] or ranked(points, plan.score)
-        hashes = [record.hash for record in shown]
-        chosen, among = (hashes.index(recommended[0].hash) if recommended else None), len(points)
-    if chosen is None:
-        return None
-    baselines = [place for place, record in enumerate(shown) if record.baseline and place != chosen]
-    if not baselines:
-        return None
-    found = gain(compare(table.cells(rows)), chosen, baselines, among)
-    return Against(baseline=shown[found.baseline].name, gain=found.interval)
-
-
-def _all(plan: Plan, table: Scores) -> tuple[Sequence[TrialRecord], Rows]:
-    shown = table.kept(plan.of_fold(0), 0)
-    return shown, [[record.hash] * plan.folds for record in shown]
-
-
-def _choice_and_baselines(
-    plan: Plan, table: Scores, records: Sequence[TrialRecord]
-) -> tuple[Sequence[TrialRecord], Rows, int | None]:
-    """The baselines, and what the search of each fold chose, shown as what the whole search chose; the place of that.
-
-    None where some search chose nothing that could be trained.
-    """
-    chosen = {fold: ranked(table.kept(plan.points_of(fold), fold), plan.score)[:1] for fold in table.folds}
-    shown = [record for record in plan.of_fold(0) if record.baseline and table.known(record)]
-    rows: list[list[str | None]] = [[record.hash] * plan.folds for record in shown]
-    if not all(chosen.values()):
-        return shown, rows, None
-    points = [record for record in candidates(records) if not record.baseline]
-    if not points:
-        return shown, rows, None
-    shown.append(ranked(points, plan.score)[0])
-    rows.append([chosen[fold][0].hash if fold in chosen else None for fold in range(plan.folds)])
-    return shown, rows, len(rows) - 1
 
 
 def _ordered(name: str, labels: set[Label]) -> list[Label]:

@@ -87,7 +87,9 @@ def matrix_figure(confirmed: Confirmation, factor: Factor) -> go.Figure:
     figure.update_xaxes(title="than this one", type="category", side="bottom")
     figure.update_yaxes(title=f"{factor.name} that is better", type="category", autorange="reversed")
     word = SCORES[confirmed.score]
-    return styled(figure, f"Gain in {word} of the row over the column", height=160 + 62 * len(labels))
+    return styled(
+        figure, f"Gain in {word} of the row over the column (95 %, each pair by itself)", height=160 + 62 * len(labels)
+    )
 
 
 def confirmed_front_figure(confirmed: Confirmation) -> go.Figure:
@@ -119,14 +121,14 @@ def confirmed_front_figure(confirmed: Confirmation) -> go.Figure:
                 "thickness": 1.2,
             },
             hovertext=[
-                f"<b>{record.name}</b> {topology(record.architecture)}<br>{word} {value:.4f} {where}"
+                f"<b>{tested.name}</b> {topology(record.architecture)}<br>{word} {value:.4f} {where}"
                 for value, where in (
                     (record.final.of(confirmed.score), "in the search"),
                     (tested.mean.estimate, f"on the test images, {tested.trainings} trainings"),
                 )
             ],
             hoverinfo="text",
-            name=record.name,
+            name=tested.name,
         )
     figure.update_xaxes(type="log", title="parameters (logarithmic)")
     figure.update_yaxes(title=word)

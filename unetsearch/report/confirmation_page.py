@@ -51,7 +51,7 @@ def _profile_table(confirmed: Confirmation, factor: Factor) -> str:
 def _tested_table(confirmed: Confirmation) -> str:
     rows = [
         [
-            each.record.name,
+            each.name,
             f"{each.mean.estimate:.4f}",
             _ends(each.mean),
             f"{each.record.final.of(confirmed.score):.4f}",

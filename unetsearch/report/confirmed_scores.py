@@ -90,5 +90,4 @@ def _lost(
         for record in finalists(fold):
             own = {(record.hash, other) for other in ((fold,) if plan.nested else range(plan.folds))}
             if own & set(failed) and not own & tested:
-                searched = plan.nested and record.baseline is None
-                yield (record.hash, fold), record.name + (f" of the search without part {fold + 1}" if searched else "")
+                yield (record.hash, fold), plan.name_of(record, fold)

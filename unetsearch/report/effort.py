@@ -19,5 +19,5 @@ def by_hand(records: Sequence[TrialRecord], size: int | None) -> str:
     spent = sum(record.seconds for record in trained)
     return (
         f"The search took {duration(spent)} of training; each of the {size:,} points of the space, trained once, would "
-        f"have taken about {duration(mean(seconds) * size)}."
+        f"have taken about {duration(mean(seconds) * size)}, if all take as long as those that came to their end."
     )

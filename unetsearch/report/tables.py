@@ -1,4 +1,4 @@
-"""The rows of `trials.csv`, `front.csv` and `confirmed.csv`."""
+"""The rows of `trials.csv`, `front.csv`, `confirmed.csv` and `factors.csv`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,12 +28,13 @@ def front_rows(
 def confirmed_rows(confirmed: Confirmation) -> list[dict[str, Any]]:
     """One row a tested network, the best first: its score on the test images, `low` and `high` the 95 % interval.
 
-    `search`: its score in the search. `latency`: seconds of one 256x256 image.
+    `search`: its score in the search. `latency`: seconds of one 256x256 image. Nested, what the searches chose stands
+    as one, with the network that the whole search chose.
     """
     score = confirmed.score
     return [
         {
-            "trial": each.record.name.removeprefix("#"),
+            "trial": each.name.removeprefix("#"),
             score: round(each.mean.estimate, 6),
             "low": None if each.mean.low is None else round(each.mean.low, 6),
             "high": None if each.mean.high is None else round(each.mean.high, 6),
@@ -48,6 +49,30 @@ def confirmed_rows(confirmed: Confirmation) -> list[dict[str, Any]]:
             "hash": each.record.hash,
         }
         for each in sorted(confirmed.tested, key=lambda each: -each.mean.estimate)
+    ]
+
+
+def factor_rows(confirmed: Confirmation) -> list[dict[str, Any]]:
+    """One row a label of depth, skips and encoder: its score on the test images, and what it loses against the best.
+
+    `at_least`, `at_most`: the bounds of that loss. `trial`: the network that stands for it, with its costs.
+    """
+    return [
+        {
+            "factor": factor.name,
+            "label": each.label,
+            confirmed.score: round(each.mean, 6),
+            "loss": round(each.loss, 6),
+            "at_least": None if each.lower is None else round(each.lower, 6),
+            "at_most": None if each.upper is None else round(each.upper, 6),
+            "trial": each.record.name.removeprefix("#"),
+            "params": each.record.params,
+            "macs": each.record.macs,
+            "latency": confirmed.latency.get(each.record.hash),
+            "hash": each.record.hash,
+        }
+        for factor in confirmed.factors
+        for each in factor.standings
     ]
 
 

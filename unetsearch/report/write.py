@@ -11,7 +11,7 @@ from unetsearch.files import write_atomically
 from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import Confirmation, confirmation
 from unetsearch.report.page import render_page
-from unetsearch.report.tables import confirmed_rows, front_rows, trial_rows
+from unetsearch.report.tables import confirmed_rows, factor_rows, front_rows, trial_rows
 from unetsearch.report.views import ReportData
 from unetsearch.search.confirmed import read_confirmed
 from unetsearch.search.folder import StudyFolder
@@ -63,15 +63,16 @@ def leave_report(folder: StudyFolder, space: SearchSpace, facts: Mapping[str, An
 def write_report(folder: Path, report: ReportData) -> Path:
     """Writes `trials.csv`, `front.csv` and `report.html`, and gives the page's path.
 
-    Of what is confirmed `confirmed.csv` and `verdict.txt`, the verdict in sentences.
+    Of what is confirmed `confirmed.csv`, `factors.csv` and `verdict.txt`, the verdict in sentences.
     """
     write_atomically(folder / "trials.csv", _csv(trial_rows(report.records, report.classes)))
     write_atomically(folder / "front.csv", _csv(front_rows(report.records, report.objectives, report.classes)))
     if report.confirmed is None:
-        for name in ("confirmed.csv", "verdict.txt"):  # of an earlier plan
+        for name in ("confirmed.csv", "factors.csv", "verdict.txt"):  # of an earlier plan
             (folder / name).unlink(missing_ok=True)
     else:
         write_atomically(folder / "confirmed.csv", _csv(confirmed_rows(report.confirmed)))
+        write_atomically(folder / "factors.csv", _csv(factor_rows(report.confirmed)))
         lines = answer(report.confirmed, report.data_name)
         write_atomically(folder / "verdict.txt", "".join(f"{line}\n" for line in lines).encode())
     page = folder / "report.html"

@@ -34,8 +34,12 @@ MAX_TRIES = 2
 
 @dataclass(slots=True)
 class Planned:
-    """One training that is wanted. `split`: its training images, and as validation the images it is scored on."""
+    """One training that is wanted. `split`: its training images, and as validation the images it is scored on.
 
+    `name`: what its network is called.
+    """
+
+    name: str
     record: TrialRecord
     key: Key
     split: Split
@@ -88,7 +92,12 @@ def planned(plan: Plan, splits: Sequence[Split]) -> list[Planned]:
     Tested on the test images.
     """
     wanted = [
-        Planned(record, Key(record.hash, plan.design, fold, seed), tested(split, everything=plan.nested))
+        Planned(
+            plan.name_of(record, fold),
+            record,
+            Key(record.hash, plan.design, fold, seed),
+            tested(split, everything=plan.nested),
+        )
         for seed in range(plan.seeds)
         for fold, split in enumerate(splits)
         for record in plan.of_fold(fold)
@@ -102,7 +111,12 @@ def tunings(plan: Plan, splits: Sequence[Split], budget: float) -> list[Planned]
     `splits`: those of the searches that chose them: one a fold where it is nested, else one.
     """
     wanted = [
-        Planned(record, Key(record.hash, plan.design, fold, 0, budget, rate, tuning=True), replace(split, test=()))
+        Planned(
+            plan.name_of(record, fold),
+            record,
+            Key(record.hash, plan.design, fold, 0, budget, rate, tuning=True),
+            replace(split, test=()),
+        )
         for fold, split in enumerate(splits)
         for record in best_of_depths(plan, fold)
         for rate in RATES
@@ -113,7 +127,12 @@ def tunings(plan: Plan, splits: Sequence[Split], budget: float) -> list[Planned]
 def longer(plan: Plan, splits: Sequence[Split], budget: float, runs: Sequence[Run]) -> list[Planned]:
     """The trainings of the best of each depth with so many times the steps, each at the rate that was tuned for it."""
     wanted = [
-        Planned(record, Key(record.hash, plan.design, fold, seed, budget, rate), tested(split, everything=plan.nested))
+        Planned(
+            plan.name_of(record, fold),
+            record,
+            Key(record.hash, plan.design, fold, seed, budget, rate),
+            tested(split, everything=plan.nested),
+        )
         for seed in range(plan.seeds)
         for fold, split in enumerate(splits)
         for record in best_of_depths(plan, fold)
@@ -158,8 +177,8 @@ def tested(split: Split, *, everything: bool) -> Split:
 class Repetition:
     """One run through what is planned: `for event in repetition.run(): ...`; then `close()`, whatever happened.
 
-    `seconds`: of training in all, over every run of this command; None: no limit. Trainings that still run when it is
-    spent are finished.
+    `seconds`: of training in all, over every run of this command with the same folds; None: no limit. Trainings that
+    still run when it is spent are finished.
     """
 
     def __init__(
@@ -208,6 +227,11 @@ class Repetition:
                     self._running.pop(slot)
         yield self._progress()
 
+    @property
+    def left(self) -> int:
+        """How many were not begun, since the time was spent."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Ends the trainings that still run, and saves how far they are."""
         self._pool.close(save_within=SAVE_WITHIN if self._running else 0)
@@ -219,8 +243,9 @@ class Repetition:
 
     @property
     def _spent(self) -> float:
-        """Seconds in which something was trained, in any stage."""
-        return self._covered(self._confirmed.runs)
+        """Seconds in which something was trained, in any stage, with the same folds."""
+        designs = {key.design for key in self._keys}
+        return self._covered([run for run in self._confirmed.runs if run.key.design in designs])
 
     def _covered(self, runs: Sequence[Run]) -> float:
         """Seconds in which these were trained, or what runs now; side by side they count once."""
@@ -241,7 +266,7 @@ class Repetition:
         run = each.run(time())
         self._confirmed.add(run)
         assert each.score is not None
-        return Repeated(each.record.name, run, each.score, self._progress())
+        return Repeated(each.name, run, each.score, self._progress())
 
     def _failed(self, each: Planned, failed: Failed) -> Event:
         """Once more: where memory was short, a batch in two parts."""
@@ -253,5 +278,5 @@ class Repetition:
             self._waiting.insert(0, each)
         else:
             self._confirmed.fail(Failure(each.key, failed.reason))
-        where = f"{each.record.name} {each.key.words}"
+        where = f"{each.name} {each.key.words}"
         return Noted(f"{where}: {failed.reason}; {'once more' if again else 'left out'}")

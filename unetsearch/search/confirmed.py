@@ -9,6 +9,7 @@ from optuna.samplers import RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
+from unetsearch.search.finalists import Label
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.storage import Studies
 from unetsearch.space.settings import Objective
@@ -78,6 +79,7 @@ class Plan:
     `folds`, `seeds`: numbers of each. `budgets`: how many times the steps. `groups`: the name of each image's group;
     one for all, where they are one stack. `margin`: the loss in `score` that does not matter. `finalists`: of each
     outer fold, where it is nested, else of the one search. `points`: the baselines that are points of the space too.
+    `labels`: what the space has of each factor, by its name.
     """
 
     nested: bool
@@ -89,6 +91,7 @@ class Plan:
     groups: tuple[str, ...]
     points: tuple[str, ...] = ()
     finalists: tuple[tuple[TrialRecord, ...], ...] = ()
+    labels: Mapping[str, tuple[Label, ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON in the study's storage."""
@@ -102,6 +105,7 @@ class Plan:
             "groups": list(self.groups),
             "points": list(self.points),
             "finalists": [[record.to_dict() for record in of_fold] for of_fold in self.finalists],
+            "labels": {name: list(labels) for name, labels in self.labels.items()},
         }
 
     @classmethod
@@ -109,12 +113,18 @@ class Plan:
         """The plan that `to_dict` wrote."""
         finalists = tuple(tuple(map(TrialRecord.from_dict, of_fold)) for of_fold in document["finalists"])
         lists = {name: tuple(document[name]) for name in ("budgets", "groups", "points")}
-        return cls(**{**document, **lists, "finalists": finalists})
+        labels = {name: tuple(values) for name, values in document["labels"].items()}
+        return cls(**{**document, **lists, "finalists": finalists, "labels": labels})
 
     @property
     def design(self) -> str:
         """Which images the folds are: `nested 5`, `crossed 3`."""
         return f"{'nested' if self.nested else 'crossed'} {self.folds}"
+
+    def name_of(self, record: TrialRecord, fold: int) -> str:
+        """What a finalist is called; nested, the searches of two folds both have a #3."""
+        of_search = self.nested and record.baseline is None
+        return f"{record.name} of the search without fold {fold + 1}" if of_search else record.name
 
     def of_fold(self, fold: int) -> tuple[TrialRecord, ...]:
         """The finalists that are trained without a fold."""

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.settings import Objective, ranked_by
+from unetsearch.space.space import ARCHITECTURE_DEFAULTS, SearchSpace, every_number
+from unetsearch.space.values import Choice, fixed
 
 Label = int | str
 
@@ -14,6 +16,21 @@ FACTORS: Mapping[str, Callable[[Architecture], Label]] = {
     "encoder": lambda architecture: architecture.encoder_name,
 }
 """What a verdict can be asked about: the label of an architecture."""
+
+
+def labels_of(space: SearchSpace) -> dict[str, tuple[Label, ...]]:
+    """The labels that a space has of each factor."""
+    values = {
+        name: space.architecture.get(
+            name, fixed(ARCHITECTURE_DEFAULTS.get(name, "plain"))
+        )  # skips have no default there
+        for name in FACTORS
+    }
+    found: dict[str, tuple[Label, ...]] = {"depth": tuple(every_number(values.pop("depth")))}
+    for name, value in values.items():
+        found[name] = tuple(str(option.value) for option in value.options) if isinstance(value, Choice) else ()
+    return found
+
 
 EACH_DEPTH = 2
 """So many of the best of each depth are finalists: the first by the search's scores is often not the best."""

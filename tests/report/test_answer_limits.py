@@ -1,0 +1,109 @@
+"""What an answer says of its own limits: trainings that are too short, not finished, or that there were none of."""
+
+from dataclasses import replace
+
+from tests.report.confirming import STEP, exact, noisy, plan_of, run_of, runs_of
+from tests.report.test_answer import FINALISTS, GAINS, told
+from unetsearch.report.answer import answer
+from unetsearch.report.confirmation import confirmation
+from unetsearch.statistics.verdict import Needed
+
+BUDGETS = plan_of(*FINALISTS, budgets=(1.0, 4.0))
+
+
+def longer(gains, by_budget):
+    """A confirmation with budgets; every network was tuned to the same rate."""
+    plan = plan_of(*FINALISTS[:2], budgets=(1.0, *by_budget))
+    runs = runs_of(plan, exact(gains))
+    for budget, theirs in by_budget.items():
+        for own in FINALISTS[:2]:
+            runs.append(run_of(plan, own, 0, 0, {0: 0.5}, tuning=True, budget=budget))
+        runs += runs_of(plan, exact(theirs), budget=budget)
+    return answer(confirmation(plan, runs, FINALISTS), "cells")
+
+
+def test_a_verdict_that_turns_with_longer_trainings_is_none():
+    lines = longer({1: 0.0, 2: 0.0}, {4.0: {1: 0.0, 2: 64 * STEP}})
+    assert lines[0] == (
+        "cells: undecided between depths 1 and 2, it hangs on the length of the training: with the search's steps, "
+        "depth 1 is enough: no other one is better (95 %); with 4 times the steps, depth 2 is enough: "
+        "no other one is better (95 %)."
+    )
+    assert lines[1].startswith("Take #0, all the same (depth 1, ")
+    assert not [line for line in lines if "it is the same" in line]
+
+
+def test_a_verdict_that_stands_says_so():
+    lines = longer({1: 0.0, 2: 0.0}, {0.5: {1: 64 * STEP, 2: 0.0}, 4.0: {1: 0.0, 2: STEP}})
+    assert lines[0] == "cells: depth 1 is enough: no other one is better (95 %)."
+    assert lines[1].startswith("Take #0 (depth 1, ")
+    assert lines[2:4] == (
+        "With 0.5 times the steps it is the same: depth 1 is enough: no other one is better (95 %).",
+        "With 4 times the steps it is the same: depth 1 is enough: a better one gains at most 0.001 Dice (95 %).",
+    )
+
+
+def test_longer_trainings_that_do_not_settle_it_turn_nothing():
+    few = noisy({1: 0.0, 2: 0.001}, 0.05)
+    plan = plan_of(*FINALISTS[:2], budgets=(1.0, 4.0))
+    tuned = [run_of(plan, own, 0, 0, {0: 0.5}, tuning=True, budget=4.0) for own in FINALISTS[:2]]
+    runs, level = [*runs_of(plan, exact({1: 0.0, 2: 0.0})), *tuned], runs_of(plan, exact({1: 0.0, 2: 0.0}), budget=4.0)
+    lines = answer(confirmation(plan, [*runs, *runs_of(plan, few, budget=4.0)], FINALISTS), "cells")
+    assert lines[0] == "cells: depth 1 is enough: no other one is better (95 %)."
+    assert "With 4 times the steps it is not settled: undecided between depths 1 and 2: no " in lines[2]
+    plain = [*runs_of(plan, few), *tuned, *level]
+    lines = answer(confirmation(plan, plain, FINALISTS), "cells")
+    assert lines[0].startswith("cells: undecided between depths 1 and 2: no ")
+    assert "With 4 times the steps it is settled: depth 1 is enough: no other one is better (95 %)." in lines
+
+
+def test_longer_trainings_that_rule_the_decided_depth_out_turn_it_too():
+    """They do not decide themselves, but not between depths of which it is one."""
+    tuned = [run_of(BUDGETS, own, 0, 0, {0: 0.5}, tuning=True, budget=4.0) for own in FINALISTS]
+    runs = [*runs_of(BUDGETS, exact({1: 0.0, 2: 0.0, 3: 0.0, 4: 0.0})), *tuned]
+    runs += runs_of(BUDGETS, noisy({1: -0.4, 2: 0.0, 3: 0.001, 4: 0.0}, 0.05), budget=4.0)
+    found = confirmation(BUDGETS, runs, FINALISTS)
+    assert found.factors[0].verdict.decided == 1
+    assert found.turned == (1, 2, 3)
+    assert answer(found, "cells")[0].startswith(
+        "cells: undecided between depths 1, 2 and 3, it hangs on the length of the training: with the search's steps, "
+        "depth 1 is enough: no other one is better (95 %); with 4 times the steps, undecided between depths 2 and 3: "
+    )
+
+
+def test_steps_that_were_asked_for_and_not_tested_are_told():
+    lines = answer(confirmation(BUDGETS, runs_of(BUDGETS, exact(GAINS)), FINALISTS), "cells")
+    assert lines[0] == "cells: depth 2 is enough: a better one gains at most 0.001 Dice (95 %)."
+    assert "With 4 times the steps nothing is tested yet." in lines
+
+
+def test_what_is_not_finished_says_so():
+    plan = plan_of(*FINALISTS)
+    runs = [run for run in runs_of(plan, exact(GAINS)) if run.key.fold < 2 or run.key.hash != FINALISTS[0].hash]
+    lines = answer(confirmation(plan, runs, FINALISTS), "cells")
+    assert lines[0].startswith("cells: so far, with 2 trainings to come, ")
+    assert (
+        "; 3 folds x 2 seeds (4 of these 6 tested every network, and are compared), 22 of 24 trainings, " in lines[-1]
+    )
+
+
+def test_depths_of_the_space_that_were_never_trained_are_named():
+    plan = plan_of(*FINALISTS, labels={"depth": (1, 2, 3, 5, 6), "skip": ("plain",)})
+    lines = told(plan, exact(GAINS))
+    assert lines[0].startswith(
+        "cells: of depths 1, 2 and 3 alone (depths 5 and 6 were not tested throughout): depth 2 "
+    )
+
+
+def test_a_network_that_the_search_pruned_has_no_weights():
+    pruned = replace(FINALISTS[1], state="pruned")
+    lines = told(plan_of(FINALISTS[0], pruned, *FINALISTS[2:]), exact(GAINS))
+    assert " The search ended its own training early: no weights of it are kept." in lines[1]
+
+
+def test_where_more_of_it_would_not_settle_it_that_is_said():
+    plan = plan_of(*FINALISTS[:2])
+    found = confirmation(plan, runs_of(plan, noisy({1: 0.0, 2: 0.0}, 0.9)), FINALISTS)
+    depth = replace(found.factors[0], needed=Needed(None, None))
+    line = "Neither more test images nor more folds would settle the depth, if what was found stays as it is."
+    assert line in answer(replace(found, factors=(depth,)), "cells")
