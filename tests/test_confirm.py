@@ -151,6 +151,9 @@ def test_time_that_is_spent_leaves_the_rest_for_later(study, call):
     assert "nothing is confirmed; the reasons stand above" in err
     status, out, _ = call("confirm", study, *CROSSED, "--seeds", 1)
     assert (status, len(trainings(out))) == (0, 7)
+    status, out, _ = call("confirm", study, "--no-nested", "--folds", 3, "--seeds", 1, "--time", "1s")
+    assert "confirmed with --no-nested --folds 2 before: what was found so is kept, and comes back " in out
+    assert trainings(out), "the time of the other folds is not counted"
 
 
 def test_fewer_images_than_folds_are_said(study):
@@ -158,8 +161,10 @@ def test_fewer_images_than_folds_are_said(study):
     found = confirm(study, nested=False, folds=20, seeds=1, time=0.001, happened=events.append)
     assert found.confirmed is None
     assert events[0] == Noted("20 folds were asked for, but there are 6 images: 6 folds")
-    assert events[1] == Noted("nothing will be decided: 2 groups of test images: an interval needs 6")
-    assert events[2].of == 4 * 6
+    assert events[1] == Noted("4 networks are trained again without each of 6 parts of the images, from 1 seed")
+    assert events[2] == Noted("nothing will be decided: 2 groups of test images: an interval needs 6")
+    assert events[3].of == 4 * 6
+    assert events[-1] == Noted("the time is spent, 23 trainings are left: a longer --time goes on with them")
 
 
 @pytest.mark.parametrize(
@@ -250,8 +255,8 @@ def test_ctrl_c_keeps_what_is_finished(study, call):
     assert process.returncode == 130, told
     assert told.endswith("interrupted: what is finished is kept; the same command continues\n")
     lines = answers(study / "report.html")
-    assert lines[0] == VERDICT
-    assert " 2 folds x 1000 seeds, " in lines[-1]
+    assert lines[0].startswith("data: so far, with 799")
+    assert " 2 folds x 1000 seeds (" in lines[-1]
     status, out, _ = call("confirm", study, *CROSSED, "--seeds", 2)
     assert status == 0
     assert Counter([*trainings(told), *trainings(out)]).most_common(1)[0][1] == 1, "none is trained twice"

@@ -21,7 +21,7 @@ def shown(*events):
 
 
 def repeated(**values):
-    each = Planned(finalist(4, 2), Key("a", "crossed 2", fold=1, seed=0, **values), SPLITS[0])
+    each = Planned("#4", finalist(4, 2), Key("a", "crossed 2", fold=1, seed=0, **values), SPLITS[0])
     each.score = score(4, [0.5, 0.75])
     return Repeated("#4", each.run(10.0), each.score, Confirming(3, 8, 60.0, 3600.0, None))
 

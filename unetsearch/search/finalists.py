@@ -21,9 +21,7 @@ FACTORS: Mapping[str, Callable[[Architecture], Label]] = {
 def labels_of(space: SearchSpace) -> dict[str, tuple[Label, ...]]:
     """The labels that a space has of each factor."""
     values = {
-        name: space.architecture.get(
-            name, fixed(ARCHITECTURE_DEFAULTS.get(name, "plain"))
-        )  # skips have no default there
+        name: space.architecture.get(name, fixed(ARCHITECTURE_DEFAULTS.get(name, "plain")))  # skips: plain
         for name in FACTORS
     }
     found: dict[str, tuple[Label, ...]] = {"depth": tuple(every_number(values.pop("depth")))}
