@@ -206,6 +206,7 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=96)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=3, help="of the trainings to a Dice")
+    parser.add_argument("--name", default="training", help="of the results")
     given = parser.parse_args()
     root = os.environ.get("UNETSEARCH_DATA")
     data = load_data(DataSettings(path=str(Path(root) / "dsb2018_fluo") if root else "cells"))
@@ -232,7 +233,7 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     introduction = (__doc__ or "").splitlines()[4:12]
     text = "\n".join(page(introduction, rows, augmented, trials, ends, recipe, data.name, given)) + "\n"
-    (RESULTS / f"training-{there.device.type}.md").write_text(text, encoding="utf-8")
+    (RESULTS / f"{given.name}-{there.device.type}.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

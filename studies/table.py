@@ -28,10 +28,11 @@ def line(folder: Path) -> str:
     images = next(line for line in told if line.startswith("Tested: ")).removeprefix("Tested: ").split(";")[0]
     found = next(re.match(r"Take #?([^ ,]+)", line) for line in told if line.startswith("Take "))
     assert found is not None
-    # nested, what the search chose is tested as a whole: it may be another network than that of the chosen depth
+    # nested, what the searches chose is tested as one: the whole search's choice may be another than that of a depth
     taken = found[1] if found[1] in tested.index else next(name for name in tested.index if name not in BASELINES)
     row = tested.loc[taken]
-    what = f"#{taken}: depth {row['depth']}, {row['skip']}, {row['encoder']}"
+    name = f"#{taken}" if taken.isdigit() else taken
+    what = f"{name}: depth {row['depth']}, {row['skip']}, {row['encoder']}"
     rest = [f"{dice(tested.loc[name])} ({amount(tested.loc[name, 'params'])})" for name in BASELINES]
     cells = [f"[{folder.name}]({folder.name}/)", images, verdict, what, amount(row["params"]), dice(row), *rest]
     return f"| {' | '.join(cells)} |"

@@ -113,7 +113,7 @@ class Plan:
         """The plan that `to_dict` wrote."""
         finalists = tuple(tuple(map(TrialRecord.from_dict, of_fold)) for of_fold in document["finalists"])
         lists = {name: tuple(document[name]) for name in ("budgets", "groups", "points")}
-        labels = {name: tuple(values) for name, values in document["labels"].items()}
+        labels = {name: tuple(values) for name, values in document.get("labels", {}).items()}
         return cls(**{**document, **lists, "finalists": finalists, "labels": labels})
 
     @property
