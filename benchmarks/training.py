@@ -24,6 +24,7 @@ import torch
 from library import LIBRARY
 from plain_loop import Style, plain_loop
 from torch import nn
+from torch._inductor.utils import fresh_cache
 from training_tables import LONG, Curve, Pace, end_row, page, row, trial_row
 
 import unetsearch
@@ -32,12 +33,13 @@ from unetsearch.data.load import load_data
 from unetsearch.network.network import Network
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
-from unetsearch.training.compiled import pays
+from unetsearch.training.compiled import compiled_after
 from unetsearch.training.device import autocast, find_device, memory_format
 from unetsearch.training.device_data import DeviceData, on_device
 from unetsearch.training.heads import outputs_loss
 from unetsearch.training.inference import evaluate
 from unetsearch.training.losses import Truth
+from unetsearch.training.step import GRAPHS
 from unetsearch.training.train import train
 
 RESULTS = Path(__file__).parent / "results"
@@ -99,6 +101,15 @@ def ours(name: str, data: DeviceData, recipe: Recipe, seed: int = 0, until: int 
         yield from ((seconds, None) for seconds in times)
 
 
+def with_graphs(name: str, data: DeviceData, recipe: Recipe) -> Steps:
+    """This trainer with its steps recorded and replayed."""
+    os.environ[GRAPHS] = "1"
+    try:
+        yield from ours(name, data, recipe)
+    finally:
+        del os.environ[GRAPHS]
+
+
 def bare(name: str, data: DeviceData, recipe: Recipe) -> Steps:
     """The step alone, on one batch."""
     device = data.device
@@ -148,15 +159,18 @@ def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
         "c": lambda: bare(name, there, recipe),
     }
     long = replace(recipe, steps=LONG)
-    if pays(network(name, there.device).graph, long, there.device):
+    if compiled_after(network(name, there.device).graph, long, there.device) is not None:
         ways["long"] = lambda: ours(name, there, long, until=recipe.steps)
+    if there.device.type == "cuda":
+        ways["graphs"] = lambda: with_graphs(name, there, recipe)
     if name in LIBRARY:
         ways["lib"] = lambda: loop(LIBRARY[name](), data, there, recipe, plain)
         ways["lib2"] = lambda: tuned_library(name, data, there, recipe)
     seconds: dict[str, list[list[float]]] = {way: [] for way in ways}
     for turn in range(rounds):
         for way in list(ways)[:: 1 if turn % 2 else -1]:
-            seconds[way].append([seconds for seconds, dice in ways[way]() if dice is None])
+            with fresh_cache():  # what one way has compiled, no other one finds
+                seconds[way].append([seconds for seconds, dice in ways[way]() if dice is None])
     size = 10 if there.device.type == "cuda" else 1
     return {way: pace(rounds, size) for way, rounds in seconds.items()}
 
@@ -219,6 +233,8 @@ def main() -> None:
             one = replace(there, validation=there.validation[:1])
             paces = measure(name, data, one, recipe, given.rounds)
             rows.append(row(name, paces, recipe.batch_size))
+            if "graphs" in paces:
+                rows.append(row(f"{name}, CUDA graphs", paces | {"a": paces["graphs"]}, recipe.batch_size))
             trials.append(trial_row(name, paces, recipe.batch_size))
             print(rows[-1], trials[-1], sep="\n", flush=True)
             if name in AUGMENTED:

@@ -1,95 +1,126 @@
-import warnings
+import logging
+from dataclasses import replace
 
 import pytest
 import torch
 
+from unetsearch.data.load import load_data
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
 from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
+from unetsearch.space.settings import DataSettings
 from unetsearch.training import compiled
 from unetsearch.training.augment import Batch
-from unetsearch.training.compiled import PAYS, compiler, pays, trained_outputs
+from unetsearch.training.compiled import PAYS, compiled_after, compiler
+from unetsearch.training.device_data import on_device
 from unetsearch.training.step import Step
+from unetsearch.training.train import train
 
 CPU = torch.device("cpu")
-LONG = Recipe(steps=PAYS // (8 * 96**2), crop=96, batch_size=8)
-TINY = Recipe(crop=16, batch_size=2)
+LONG = Recipe(steps=PAYS // (8 * 96**2), evaluations=1, crop=96, batch_size=8)
+TINY = Recipe(steps=4, evaluations=2, crop=16, batch_size=3)
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler here")
 
 
 def graph(name="unet++", **values):
-    return build_graph(reference(name, width=4, **values))
-
-
-def steps(network, number=4):
-    torch.manual_seed(1)
-    step = Step(network, TINY, CPU)
-    for _ in range(number):
-        images = torch.randn(2, 1, 16, 16)
-        step(Batch(images, (images[:, 0] > 0).to(torch.uint8), None), 1e-2)
-    return [parameter.detach().clone() for parameter in network.parameters()], step.loss_sum.item()
-
-
-def equal(one, other):
-    return one[1] == other[1] and all(torch.equal(a, b) for a, b in zip(one[0], other[0], strict=True))
-
-
-def built():
-    torch.manual_seed(0)
-    return build_network(graph(depth=2, deep_supervision=True))
+    return build_graph(reference(name, **{"width": 8, **values}))
 
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("name", "recipe", "device", "wanted"),
+    ("name", "values", "recipe", "device", "wanted"),
     [
-        ("unet++", LONG, "cpu", True),
-        ("unet++", Recipe(steps=LONG.steps - 1, crop=96, batch_size=8), "cpu", False),
-        ("unet", LONG, "cpu", False),
-        ("unet3+", LONG, "cpu", False),
-        ("unet++", LONG, "cuda", False),
+        ("unet++", {}, {}, "cpu", 0),
+        ("unet++", {"width": 16}, {}, "cpu", 0),
+        ("unet++", {"width": 20}, {}, "cpu", None),
+        ("unet++", {}, {"steps": LONG.steps - 1}, "cpu", None),
+        ("unet++", {}, {"evaluations": 12}, "cpu", None),  # judged on its way, it may end early
+        ("unet++", {}, {"evaluations": 12, "steps": 2 * LONG.steps}, "cpu", LONG.steps // 3),
+        ("unet++", {}, {"evaluations": 4, "steps": 2 * LONG.steps}, "cpu", LONG.steps // 2),
+        ("unet", {}, {}, "cpu", None),
+        ("unet3+", {}, {}, "cpu", None),
+        ("unet++", {}, {}, "cuda", None),
     ],
 )
-def test_only_long_dense_trainings_on_the_processor_are_compiled(name, recipe, device, wanted):
-    assert pays(graph(name), recipe, torch.device(device)) is wanted
+def test_only_long_trainings_of_narrow_dense_networks_are_compiled(name, values, recipe, device, wanted):
+    found = compiled_after(graph(name, **values), replace(LONG, **recipe), torch.device(device))
+    assert found == (wanted if wanted is None else pytest.approx(wanted, abs=1))
 
 
 def test_without_a_compiler_nothing_is_compiled(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    assert not pays(graph(), LONG, CPU)
+    assert compiled_after(graph(), LONG, CPU) is None
+
+
+def network():
+    torch.manual_seed(0)
+    return build_network(graph(width=4, depth=2, dropout=0.1, deep_supervision=True))
+
+
+def trained(data, *, parts=2, until=None, state=None):
+    """The scores and weights of a training; or its state after so many steps."""
+    made, kept = network(), {}
+
+    def pulse(step, snapshot):
+        if step == until:
+            kept.update(snapshot())
+            raise InterruptedError
+
+    try:
+        scores = [score.dice for score in train(made, data, TINY, 1, parts=parts, state=state, pulse=pulse)]
+    except InterruptedError:
+        return kept
+    return scores, [parameter.detach().clone() for parameter in made.parameters()]
+
+
+def equal(one, other):
+    return one[0] == other[0] and all(torch.equal(a, b) for a, b in zip(one[1], other[1], strict=True))
 
 
 @needs_compiler
 @pytest.mark.slow
-def test_compiled_steps_are_those_of_the_network_and_repeat_bit_for_bit(monkeypatch):
-    eager = steps(built())
+def test_compiled_trainings_repeat_bit_for_bit_and_go_on_where_they_were(monkeypatch, caplog):
+    """Dropout, and parts of two sizes; compiled after the first evaluation, as TINY has two."""
+    caplog.set_level(logging.INFO, "unetsearch")
+    data = on_device(load_data(DataSettings(path="cells")), CPU)
+    data = replace(data, validation=data.validation[:2])
+    eager = trained(data)
     monkeypatch.setattr(compiled, "PAYS", 0)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", "trained without")
-        first, second = steps(built()), steps(built())
-    assert equal(first, second)
-    assert not equal(first, eager)  # compiled it was
-    assert first[1] == pytest.approx(eager[1], rel=0.02)
+    first, state = trained(data), trained(data, until=3)
+    assert equal(first, trained(data, state=state))
+    assert first[0][0] == eager[0][0]
+    assert first[0] == pytest.approx(eager[0], abs=0.05)
+    assert not equal(first, eager), "compiled it was"
+    assert not caplog.records
 
 
-def test_what_cannot_be_compiled_is_trained_all_the_same(monkeypatch):
+def test_what_cannot_be_compiled_is_trained_all_the_same(monkeypatch, tmp_path, caplog):
+    def steps(*, compiles):
+        step = Step(network(), TINY, CPU)
+        random = torch.Generator().manual_seed(0)
+        for number in range(3):
+            if compiles and number == 1:
+                step.compile()
+            images = torch.randn(2, 1, 16, 16, generator=random)
+            torch.manual_seed(number)
+            step(Batch(images, (images[:, 0] > 0).to(torch.uint8), None), 1e-2)
+        return step.loss_sum.item(), step
+
     def failing(function, **_):
         def call(*_):
             raise RuntimeError("no Python.h\nand more")
 
         return call
 
-    network, images = built(), torch.randn(2, 1, 16, 16)
-    plain = network.outputs(images).heads
-    monkeypatch.setattr(compiled, "PAYS", 0)
-    monkeypatch.setattr(compiled, "compiler", lambda: "g++")
-    monkeypatch.setattr(torch, "compile", failing)
-    outputs = trained_outputs(network, TINY, CPU)
-    with pytest.warns(UserWarning, match=r"^trained without torch.compile: no Python.h$"):
-        heads = outputs(images).heads
-    assert all(torch.equal(one, other) for one, other in zip(heads, plain, strict=True))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        outputs(images)  # it is not tried again, nor told
+    plain, _ = steps(compiles=False)
+    for failure in (failing, lambda function, **_: (_ for _ in ()).throw(OSError("/tmp is full"))):
+        monkeypatch.setattr(torch, "compile", failure)
+        caplog.clear()
+        caplog.set_level(logging.INFO, "unetsearch")
+        found, step = steps(compiles=True)
+        assert found == plain
+        (told,) = caplog.messages
+        assert told in ("trained without torch.compile: no Python.h", "trained without torch.compile: /tmp is full")
+        assert step._outputs == step._eager

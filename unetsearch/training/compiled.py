@@ -1,37 +1,46 @@
-"""torch.compile, where it pays within one training: long ones of densely connected networks on the processor."""
+"""torch.compile, where it pays within one training: long ones of narrow U-Net++ on the processor."""
 
+import logging
 import os
 import shutil
 import sys
-import warnings
 from collections.abc import Callable
+from math import ceil
 
 import torch
 from torch import Tensor
 
-from unetsearch.errors import first_line
 from unetsearch.graph.graph import Graph
-from unetsearch.graph.sizes import context
-from unetsearch.network.network import Network, Outputs
+from unetsearch.network.network import Outputs
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.context import outputs_of
 
-PAYS = 3_000 * 8 * 96**2
+PAYS = 4_000 * 8 * 96**2
 """Pixels of all steps from which on the time to compile comes in again (benchmarks/results/training-cpu.md)."""
+
+WIDEST = 16
+"""Channels at the full size: with more of them convolutions are most of a step, and compiling gains little of it."""
+
+EARLIEST_END = 1 / 6
+"""The share of its steps after which a training that is scored on its way may be ended or wait for long."""
 
 Outputting = Callable[[Tensor], Outputs]
 """Images (B, C, H, W) -> the outputs for their crops."""
 
 
-def pays(graph: Graph, recipe: Recipe, device: torch.device) -> bool:
-    """Whether a whole training is faster with what must first be compiled.
+def compiled_after(graph: Graph, recipe: Recipe, device: torch.device) -> int | None:
+    """The step after which the rest of a training is compiled; None where that would not pay.
 
-    Measured on the processor, where U-Net++ gains enough: most of its nodes lie at the full size, and work on few
-    channels. A U-Net gains next to nothing there, a U-Net 3+ becomes slower. A C++ compiler is needed.
+    It was measured to pay on the processor for long trainings of U-Net++, most nodes of which lie at the full size and
+    have few channels. A U-Net gains next to nothing, a U-Net 3+ becomes slower. A C++ compiler is needed.
     """
     dense = sum(node.level == 0 for node in graph.nodes) > 2  # a U-Net has the first and the last there
-    pixels = recipe.steps * recipe.batch_size * recipe.crop**2
-    return device.type == "cpu" and dense and pixels >= PAYS and compiler() is not None
+    narrow = not graph.stages and graph.nodes[0].channels <= WIDEST
+    if not (device.type == "cpu" and dense and narrow):
+        return None
+    judged = ceil(recipe.evaluations * EARLIEST_END) / recipe.evaluations if recipe.evaluations > 1 else 0.0
+    first = round(recipe.steps * judged)
+    pixels = (recipe.steps - first) * recipe.batch_size * recipe.crop**2
+    return first if pixels >= PAYS and compiler() is not None else None
 
 
 def compiler() -> str | None:
@@ -39,26 +48,8 @@ def compiler() -> str | None:
     return shutil.which(os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++"))
 
 
-def trained_outputs(network: Network, recipe: Recipe, device: torch.device) -> Outputting:
-    """The network as its training calls it: compiled where that pays, and where it can be; a warning says if not."""
-    frame = context(network.graph, recipe.crop)
-
-    def eager(images: Tensor) -> Outputs:
-        return outputs_of(network, images, frame)
-
-    if not pays(network.graph, recipe, device):
-        return eager
+def compiled(outputs: Outputting) -> Outputting:
+    """The same, compiled when it is first called. Whatever can fail in a compiler may be raised here or then."""
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that there is no CUDA here
     torch.compiler.reset()  # what earlier networks left counts against a limit
-    compiled: Outputting | None = torch.compile(eager, dynamic=False)
-
-    def outputs(images: Tensor) -> Outputs:
-        nonlocal compiled
-        if compiled is not None:
-            try:
-                return compiled(images)
-            except RuntimeError as error:
-                warnings.warn(f"trained without torch.compile: {first_line(error)}", stacklevel=2)
-                compiled = None
-        return eager(images)
-
-    return outputs
+    return torch.compile(outputs, dynamic=False)

@@ -1,5 +1,6 @@
 """One optimizer step: forward, backward, update. On CUDA it can be recorded once and then replayed."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,13 +9,17 @@ import torch
 from torch import Tensor
 
 from unetsearch.errors import first_line
-from unetsearch.network.network import Network
+from unetsearch.graph.sizes import context
+from unetsearch.network.network import Network, Outputs
 from unetsearch.space.recipe import WINDOWED, Loss, Recipe
 from unetsearch.training.augment import Batch
-from unetsearch.training.compiled import trained_outputs
+from unetsearch.training.compiled import Outputting, compiled
+from unetsearch.training.context import outputs_of
 from unetsearch.training.device import autocast, memory_format
 from unetsearch.training.heads import outputs_loss
 from unetsearch.training.losses import Truth
+
+logger = logging.getLogger(__name__)
 
 GRADIENT_NORM = 12.0
 """Gradients longer than this are shortened: a rare wild batch shall not decide a training."""
@@ -58,7 +63,9 @@ class Step:
         self._device = device
         self._parts = parts
         self._classes = classes
-        self._outputs = trained_outputs(network, recipe, device)
+        self._frame = context(network.graph, recipe.crop)
+        self._outputs: Outputting = self._eager
+        self._compiles = False
         self._record = record
         self._done = 0
         self._still: Batch | None = None  # where a recorded step reads its batch
@@ -86,8 +93,14 @@ class Step:
             self._replay()
         elif self._record is not None and self._device.type == "cuda":
             self._aside(batch)
+        elif self._compiles:
+            self._compiled(batch)
         else:
             self._computed(batch)
+
+    def compile(self) -> None:
+        """The next step compiles the network for itself and those after it; where that fails they go on without."""
+        self._compiles = True
 
     @property
     def replayed(self) -> bool:
@@ -123,6 +136,22 @@ class Step:
             self.loss_sum += loss.detach()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
         self._optimizer.step()
+
+    def _eager(self, images: Tensor) -> Outputs:
+        return outputs_of(self.network, images, self._frame)
+
+    def _compiled(self, batch: Batch) -> None:
+        """A step that compiles both ways through the network; one that failed left no weight changed."""
+        self._compiles = False
+        loss_sum = self.loss_sum.clone()
+        try:
+            self._outputs = compiled(self._eager)
+            self._computed(batch)
+        except (RuntimeError, OSError, ImportError) as error:
+            logger.info("trained without torch.compile: %s", first_line(error))
+            self._outputs = self._eager
+            self.loss_sum.copy_(loss_sum)
+            self._computed(batch)
 
     def _recorded(self, batch: Batch, record: Recorder) -> None:
         """Records a step on memory that stays; never tries twice."""
