@@ -59,7 +59,7 @@ def network():
     return build_network(graph(width=4, depth=2, dropout=0.1, deep_supervision=True))
 
 
-def trained(data, *, parts=2, until=None, state=None):
+def trained(data, *, until=None, state=None):
     """The scores and weights of a training; or its state after so many steps."""
     made, kept = network(), {}
 
@@ -69,7 +69,7 @@ def trained(data, *, parts=2, until=None, state=None):
             raise InterruptedError
 
     try:
-        scores = [score.dice for score in train(made, data, TINY, 1, parts=parts, state=state, pulse=pulse)]
+        scores = [score.dice for score in train(made, data, TINY, 1, state=state, pulse=pulse)]
     except InterruptedError:
         return kept
     return scores, [parameter.detach().clone() for parameter in made.parameters()]
@@ -82,7 +82,7 @@ def equal(one, other):
 @needs_compiler
 @pytest.mark.slow
 def test_compiled_trainings_repeat_bit_for_bit_and_go_on_where_they_were(monkeypatch, caplog):
-    """Dropout, and parts of two sizes; compiled after the first evaluation, as TINY has two."""
+    """With dropout; compiled after the first evaluation, as TINY has two."""
     caplog.set_level(logging.INFO, "unetsearch")
     data = on_device(load_data(DataSettings(path="cells")), CPU)
     data = replace(data, validation=data.validation[:2])

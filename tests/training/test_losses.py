@@ -35,8 +35,8 @@ def probabilities(logits):
     return e / e.sum(1, keepdims=True)
 
 
-def formulas(logits, truth):
-    """Every loss but those with MS-SSIM, term by term as the papers write them."""
+def formulas(logits, truth, among=None):
+    """Every loss but those with MS-SSIM, term by term as the papers write them; areas of all classes, or of some."""
     p, t = probabilities(logits), truth.labels.numpy()
     classes, valid = p.shape[1], truth.labels.numpy() != IGNORE
     picked = np.take_along_axis(p, np.where(valid, t, 0)[:, None].astype(int), 1)[:, 0][valid]
@@ -45,7 +45,7 @@ def formulas(logits, truth):
     def areas(ratio, images=False):
         """The mean of 1 - ratio(hits, found, there, missed, false) over the classes, and maybe the images."""
         values = []
-        for index in range(1, classes):
+        for index in among or range(1, classes):
             for some in range(len(t)) if images else [slice(None)]:
                 ok = valid[some]
                 q, there = p[some, index][ok], (t[some] == index)[ok].astype(float)
@@ -100,6 +100,20 @@ def test_losses_agree_with_their_formulas(classes, ignored):
     assert expected.keys() == set(NARROW)
     for name, value in expected.items():
         assert LOSSES[name](logits, truth).item() == pytest.approx(value, rel=1e-6), name
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("present", [[], [1]])
+def test_losses_of_absent_classes_and_empty_masks_agree_too(classes, present):
+    logits, truth = example(classes, ignored=False)
+    kept = torch.isin(truth.labels, torch.tensor(present, dtype=torch.uint8))
+    truth = replace(truth, labels=torch.where(kept, truth.labels, torch.zeros_like(truth.labels)))
+    for name, value in formulas(logits, truth).items():
+        if name != "lovasz":
+            assert LOSSES[name](logits, truth).item() == pytest.approx(value, rel=1e-6), name
+    # of classes that are there alone; where none is, it asks for nothing
+    alone = formulas(logits, truth, present)["lovasz"] if present else 0.0
+    assert LOSSES["lovasz"](logits, truth).item() == pytest.approx(alone, rel=1e-6)
 
 
 def similarity(x, y):
