@@ -8,7 +8,7 @@ processor; (b2) the same in bfloat16, channels last, with a worker a core, compi
 on a tensor that lies on the device. (lib) and (lib2) are (b) and (b2) with the network of a segmentation library, where
 one has it (MONAI; segmentation_models.pytorch, which is to be installed beside unetsearch). Images a second by the
 median step of all rounds, without warm-up and evaluations; and, as what is compiled must first be compiled, of a short
-and of a long trial, from an empty cache. Writes results/training-DEVICE.md.
+and of a long trial, from an empty cache. Writes results/NAME-DEVICE.md.
 """
 
 import argparse

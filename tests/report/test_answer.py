@@ -122,7 +122,7 @@ def test_what_could_not_be_trained_is_named():
     lines = answer(found, "cells")
     assert lines[0] == "cells: depth 2 is enough: no other one is better (95 %)."
     assert lines[-2:] == (
-        "Left out, since their trainings failed: #3.",
+        "Left out, since trainings of theirs failed: #3.",
         "Tested: 12 images that no search has seen; 3 folds x 2 seeds, 18 of 24 trainings, 3 min 00 s of training.",
     )
 
@@ -157,7 +157,7 @@ def test_depths_that_failed_are_no_single_depth():
     found = confirmation(plan, [run for run in runs if run not in lost], FINALISTS, [failure(run) for run in lost])
     lines = answer(found, "cells")
     assert lines[0] == "cells: no two depths could be tested in every part; about depth nothing is said."
-    assert "Left out, since their trainings failed: #0, #1." in lines
+    assert "Left out, since trainings of theirs failed: #0, #1." in lines
 
 
 def test_networks_that_learnt_nothing_decide_nothing():

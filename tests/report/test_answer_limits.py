@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.report.confirming import STEP, exact, noisy, plan_of, run_of, runs_of
-from tests.report.test_answer import FINALISTS, GAINS, told
+from tests.report.test_answer import FINALISTS, GAINS, confirmed, told
 from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import confirmation
 from unetsearch.statistics.verdict import Needed
@@ -107,3 +107,25 @@ def test_where_more_of_it_would_not_settle_it_that_is_said():
     depth = replace(found.factors[0], needed=Needed(None, None))
     line = "Neither more test images nor more folds would settle the depth, if what was found stays as it is."
     assert line in answer(replace(found, factors=(depth,)), "cells")
+
+
+def test_a_network_that_learnt_nothing_in_a_training_is_left_out():
+    """Else its spread, which is between 0 and all of Dice, would hide what the other networks differ by."""
+    plan = plan_of(*FINALISTS)
+    value = exact(GAINS)
+
+    def collapsing(record, fold, seed, image):
+        return 0.0 if (record, fold, seed) == (FINALISTS[2], 1, 0) else value(record, fold, seed, image)
+
+    lines = told(plan, collapsing)
+    assert lines[0] == "cells: depth 2 is enough: no other one is better (95 %)."
+    assert "Left out, since trainings of theirs failed: #3 (learnt nothing in 1 of 6 trainings)." in lines
+    nested = replace(plan, nested=True, finalists=plan.finalists * 3)
+    found = confirmed(nested, collapsing)
+    assert found.left_out == ("#3 of the search without fold 2 (learnt nothing in 1 of 2 trainings)",)
+
+
+def test_no_interval_of_a_score_reaches_beyond_it():
+    found = confirmed(plan_of(*FINALISTS), noisy({1: 0.2, 2: 0.25, 3: 0.26, 4: 0.2}, 0.9))
+    assert all(0 <= each.mean.low <= each.mean.high <= 1 for each in found.tested)
+    assert any(each.mean.high == 1 for each in found.tested)

@@ -55,7 +55,7 @@ def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
         if budget not in told:
             yield f"With {budget:g} times the steps nothing is tested yet."
     if confirmed.left_out:
-        yield f"Left out, since their trainings failed: {', '.join(confirmed.left_out)}."
+        yield f"Left out, since trainings of theirs failed: {', '.join(confirmed.left_out)}."
     yield from _what(confirmed)
 
 

@@ -47,7 +47,7 @@ def tested_networks(plan: Plan, table: Scores, records: Sequence[TrialRecord]) -
         Tested(
             name=f"the search's choice (here {record.name})" if plan.nested and not record.baseline else record.name,
             record=record,
-            mean=comparison.interval(place, len(rows)),
+            mean=_within(comparison.interval(place, len(rows))),
             trainings=len(table.runs),
         )
         for place, record in enumerate(shown)
@@ -99,3 +99,10 @@ def _choice_and_baselines(
     shown.append(ranked(points, plan.score)[0])
     rows.append([chosen[fold][0].hash if fold in chosen else None for fold in range(plan.folds)])
     return shown, rows, len(rows) - 1
+
+
+def _within(score: Interval) -> Interval:
+    """No score lies below 0 or above 1."""
+    if score.low is None or score.high is None:
+        return score
+    return replace(score, low=max(score.low, 0.0), high=min(score.high, 1.0))

@@ -21,7 +21,8 @@ class Scores:
     """What is known of the images, by (hash, fold, seed). `runs`: those that every finalist has, as (fold, seed).
 
     `images`: those that were tested by them; `groups`: of each the group. `left_out`: finalists that could not be
-    trained without a fold, by (hash, fold), with what they are called.
+    trained without a fold, or that learnt nothing in a training in which others did, by (hash, fold), with what they
+    are called.
     """
 
     scores: Mapping[tuple[str, int, int], Mapping[int, float]]
@@ -39,7 +40,7 @@ class Scores:
             (run.key.hash, run.key.fold, run.key.seed): dict(zip(run.images, run.scores[plan.score], strict=True))
             for run in runs
         }
-        lost = dict(_lost(plan, finalists, scores.keys(), failed))
+        lost = dict(_lost(plan, finalists, scores.keys(), failed)) | dict(_collapsed(plan, finalists, scores))
         whole = tuple(
             (fold, seed)
             for fold in range(plan.folds)
@@ -91,3 +92,17 @@ def _lost(
             own = {(record.hash, other) for other in ((fold,) if plan.nested else range(plan.folds))}
             if own & set(failed) and not own & tested:
                 yield (record.hash, fold), plan.name_of(record, fold)
+
+
+def _collapsed(
+    plan: Plan, finalists: Finalists, scores: Mapping[tuple[str, int, int], Mapping[int, float]]
+) -> Iterator[tuple[tuple[str, int], str]]:
+    """Those that scored 0 on every image after a training: no mean over such trainings tells what the others do."""
+    learnt = {(fold, seed) for (_, fold, seed), tested in scores.items() if any(tested.values())}
+    for fold in range(plan.folds):
+        for record in finalists(fold):
+            own = [key for key in scores if key[0] == record.hash and (key[1] == fold or not plan.nested)]
+            nothing = sum(key[1:] in learnt and not any(scores[key].values()) for key in own)
+            if nothing:
+                trainings = f"{len(own)} training{'s' * (len(own) != 1)}"
+                yield (record.hash, fold), f"{plan.name_of(record, fold)} (learnt nothing in {nothing} of {trainings})"
