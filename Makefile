@@ -27,7 +27,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 # PNG figures of a study, as in studies/*/: needs a Chrome or Chromium.
-STUDY ?= studies/nuclei
+STUDY ?= studies/dsb2018_fluo
 figures: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[figures]"
 	$(BIN)/python studies/figures.py $(STUDY)

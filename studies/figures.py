@@ -1,4 +1,4 @@
-"""The figures of a study as files beside its tables: `python studies/figures.py studies/nuclei`.
+"""The figures of a study as files beside its tables: `python studies/figures.py studies/dsb2018_fluo`.
 
 Needs the `figures` extra (kaleido) and a Chrome or Chromium; `make figures` installs the first.
 """
