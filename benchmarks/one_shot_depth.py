@@ -97,18 +97,21 @@ def page(rows: Sequence[Row], sets: Sequence[str], space: SearchSpace, recipe: R
     """The whole result."""
     lines = ["# Every depth by one training", "", description(), "", *(__doc__ or "").splitlines()[4:12], ""]
     lines += [f"Width {space.min_width}, {recipe.steps} steps of {recipe.batch_size} crops of {recipe.crop} px. Dice:"]
-    lines += ["", f"| set | network | {' | '.join(f'depth {depth}' for depth in DEPTHS)} |", "|---" * 7 + "|"]
+    lines += ["", f"| set | seeds | network | {' | '.join(f'depth {depth}' for depth in DEPTHS)} |"]
+    lines += ["|---" * 8 + "|"]
     for name in sets:
         lines += [
-            f"| {name} | {words} | {' | '.join(f'{value:.4f}' for value in means(rows, name, kind))} |"
+            f"| {name} | {count} | {words} | {' | '.join(f'{value:.4f}' for value in means(rows, name, kind))} |"
             for kind, words in KINDS.items()
+            if (count := len({row[3] for row in rows if row[:2] == (name, kind)}))
         ]
     lines += ["", "| set | truth | tau of one training | tau of parameters | regret | regret of the deepest | cost |"]
     lines += ["|---" * 7 + "|"]
-    for name in sets:
-        for kind in ("unet", "unet++"):
-            lines.append(f"| {name} | {KINDS[kind]} | {' | '.join(compared(rows, name, kind, space))} |")
-    return lines
+    found = {(name, kind): compared(rows, name, kind, space) for name in sets for kind in ("unet", "unet++")}
+    for (name, kind), values in found.items():
+        lines.append(f"| {name} | {KINDS[kind]} | {' | '.join(values)} |")
+    taus = [f"{mean(float(values[place]) for values in found.values()):.2f}" for place in (0, 1)]
+    return [*lines, f"| mean of these | | {' | '.join(taus)} | | | |"]
 
 
 def compared(rows: Sequence[Row], name: str, kind: str, space: SearchSpace) -> list[str]:

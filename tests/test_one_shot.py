@@ -56,6 +56,7 @@ def test_it_is_printed_with_what_it_is_worth(here, call):
     assert "step 6: Dice 0." in out
     assert [line.split("│")[1].strip() for line in out.splitlines() if line.startswith("│")] == ["1", "2"]
     assert "An estimate: all depths were trained at once" in out
+    assert "Kendall's tau .47 against .43" in " ".join(out.split())
     assert sorted(here.rglob("*")) == before, "nothing is written"
 
 

@@ -39,8 +39,10 @@ COUNTED = 2000
 """A space of at most so many points is counted whole; of a larger one, half as many points drawn at random."""
 
 ESTIMATE = (
-    "An estimate: all depths were trained at once and share an encoder. `unetsearch run depth` trains each by itself, "
-    "and `unetsearch confirm` says which is enough."
+    "An estimate: all depths were trained at once and share an encoder. On four image sets it ranked depths hardly "
+    "better than the count of parameters does (Kendall's tau .47 against .43 in the mean): trust it where a depth is "
+    "clearly too shallow, not between depths within .02 of Dice. `unetsearch run depth` trains each by itself, and "
+    "`unetsearch confirm` says which is enough."
 )
 
 TEXT_STYLES = {
