@@ -209,13 +209,13 @@ def _plan(
 
 def _told(wanted: _Wanted, plan: Plan) -> str:
     """What is to come, in a sentence."""
-    images, trials = len(wanted.data.images), wanted.opened.space.search.trials
+    images, groups, trials = len(wanted.data.images), len(set(plan.groups)), wanted.opened.space.search.trials
     times = f"from {plan.seeds} seed{'s' * (plan.seeds != 1)}"
     if not plan.nested:
         networks = len(plan.finalists[0])
         return f"{networks} networks are trained again without each of {plan.folds} parts of the images, {times}"
     return (
-        f"{images} images in {len(set(plan.groups))} groups: the search ({trials} trials) is repeated without each of "
+        f"{images} images in {groups} group{'s' * (groups != 1)}: the search ({trials} trials) is repeated without each of "
         f"{plan.folds} parts of them, and what it chooses trained {times}; --no-nested does without"
     )
 
