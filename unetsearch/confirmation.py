@@ -215,8 +215,8 @@ def _told(wanted: _Wanted, plan: Plan) -> str:
         networks = len(plan.finalists[0])
         return f"{networks} networks are trained again without each of {plan.folds} parts of the images, {times}"
     return (
-        f"{images} images in {groups} group{'s' * (groups != 1)}: the search ({trials} trials) is repeated without each of "
-        f"{plan.folds} parts of them, and what it chooses trained {times}; --no-nested does without"
+        f"{images} images in {groups} group{'s' * (groups != 1)}: the search ({trials} trials) is repeated without each "
+        f"of {plan.folds} parts of them, and what it chooses trained {times}; --no-nested does without"
     )
 
 
