@@ -209,14 +209,15 @@ def _plan(
 
 def _told(wanted: _Wanted, plan: Plan) -> str:
     """What is to come, in a sentence."""
-    images, groups, trials = len(wanted.data.images), len(set(plan.groups)), wanted.opened.space.search.trials
+    images, trials = len(wanted.data.images), wanted.opened.space.search.trials
+    groups = f"{len(set(plan.groups))} group{'s' * (len(set(plan.groups)) != 1)}"
     times = f"from {plan.seeds} seed{'s' * (plan.seeds != 1)}"
     if not plan.nested:
         networks = len(plan.finalists[0])
         return f"{networks} networks are trained again without each of {plan.folds} parts of the images, {times}"
     return (
-        f"{images} images in {groups} group{'s' * (groups != 1)}: the search ({trials} trials) is repeated without each "
-        f"of {plan.folds} parts of them, and what it chooses trained {times}; --no-nested does without"
+        f"{images} images in {groups}: the search ({trials} trials) is repeated without each of "
+        f"{plan.folds} parts of them, and what it chooses trained {times}; --no-nested does without"
     )
 
 

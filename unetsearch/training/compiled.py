@@ -15,7 +15,7 @@ from unetsearch.network.network import Outputs
 from unetsearch.space.recipe import Recipe
 
 PAYS = 4_000 * 8 * 96**2
-"""Pixels of all steps from which on the time to compile comes in again (benchmarks/results/training-cpu.md)."""
+"""Pixels of all steps from which on the time to compile comes in again (benchmarks/results/training-long-cpu.md)."""
 
 WIDEST = 16
 """Channels at the full size: with more of them convolutions are most of a step, and compiling gains little of it."""
