@@ -12,13 +12,13 @@ from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
 from unetsearch.training import compiled
 from unetsearch.training.augment import Batch
-from unetsearch.training.compiled import PAYS, compiled_after, compiler
+from unetsearch.training.compiled import compiled_after, compiler
 from unetsearch.training.device_data import on_device
 from unetsearch.training.step import Step
 from unetsearch.training.train import train
 
 CPU = torch.device("cpu")
-LONG = Recipe(steps=PAYS // (8 * 96**2), evaluations=1, crop=96, batch_size=8)
+LONG = Recipe(steps=2000, evaluations=1, crop=96, batch_size=8)
 TINY = Recipe(steps=4, evaluations=2, crop=16, batch_size=3)
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler here")
@@ -33,8 +33,10 @@ def graph(name="unet++", **values):
     ("name", "values", "recipe", "device", "wanted"),
     [
         ("unet++", {}, {}, "cpu", 0),
-        ("unet++", {"width": 16}, {}, "cpu", 0),
-        ("unet++", {"width": 20}, {}, "cpu", None),
+        ("unet++", {"width": 4}, {"steps": LONG.steps - 1}, "cpu", None),
+        ("unet++", {"width": 16}, {}, "cpu", None),
+        ("unet++", {"width": 16}, {"steps": 2 * LONG.steps}, "cpu", 0),
+        ("unet++", {"width": 20}, {"steps": 10 * LONG.steps}, "cpu", None),
         ("unet++", {}, {"steps": LONG.steps - 1}, "cpu", None),
         ("unet++", {}, {"evaluations": 12}, "cpu", None),  # judged on its way, it may end early
         ("unet++", {}, {"evaluations": 12, "steps": 2 * LONG.steps}, "cpu", LONG.steps // 3),

@@ -14,11 +14,15 @@ from unetsearch.graph.graph import Graph
 from unetsearch.network.network import Outputs
 from unetsearch.space.recipe import Recipe
 
-PAYS = 4_000 * 8 * 96**2
-"""Pixels of all steps from which on the time to compile comes in again (benchmarks/results/training-long-cpu.md)."""
+PAYS = 250 * 8 * 96**2
+"""Pixels of all steps, for each channel at the full size, from which on the time to compile comes in again.
 
-WIDEST = 16
-"""Channels at the full size: with more of them convolutions are most of a step, and compiling gains little of it."""
+Measured at 8 and 16 channels (benchmarks/results/training-long-cpu.md): 2,000 and 4,000 steps of 8 crops of 96x96.
+"""
+
+NARROWEST, WIDEST = 8, 16
+"""Channels: with fewer the steps are shorter, and what each saves is not more; with more of them convolutions are most
+of a step, and compiling gains little of it."""
 
 EARLIEST_END = 1 / 6
 """The share of its steps after which a training that is scored on its way may be ended or wait for long."""
@@ -34,13 +38,14 @@ def compiled_after(graph: Graph, recipe: Recipe, device: torch.device) -> int | 
     have few channels. A U-Net gains next to nothing, a U-Net 3+ becomes slower. A C++ compiler is needed.
     """
     dense = sum(node.level == 0 for node in graph.nodes) > 2  # a U-Net has the first and the last there
-    narrow = not graph.stages and graph.nodes[0].channels <= WIDEST
+    channels = graph.nodes[0].channels
+    narrow = not graph.stages and channels <= WIDEST
     if not (device.type == "cpu" and dense and narrow):
         return None
     judged = ceil(recipe.evaluations * EARLIEST_END) / recipe.evaluations if recipe.evaluations > 1 else 0.0
     first = round(recipe.steps * judged)
     pixels = (recipe.steps - first) * recipe.batch_size * recipe.crop**2
-    return first if pixels >= PAYS and compiler() is not None else None
+    return first if pixels >= PAYS * max(channels, NARROWEST) and compiler() is not None else None
 
 
 def compiler() -> str | None:
