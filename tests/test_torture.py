@@ -13,7 +13,7 @@ import pytest
 
 from tests.processes import kill, trainers, unetsearch
 
-KILLS = int(os.environ.get("UNETSEARCH_KILLS", "4"))
+KILLS = int(os.environ.get("UNETSEARCH_KILLS", "3"))
 """How often; the whole torture is UNETSEARCH_KILLS=50."""
 
 TRIALS = 3 * KILLS
