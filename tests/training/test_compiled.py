@@ -8,11 +8,12 @@ from unetsearch.data.load import load_data
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
 from unetsearch.network.network import build_network
+from unetsearch.search.pruner import Rule
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
 from unetsearch.training import compiled
 from unetsearch.training.augment import Batch
-from unetsearch.training.compiled import compiled_after, compiler
+from unetsearch.training.compiled import EARLIEST_END, compiled_after, compiler
 from unetsearch.training.device_data import on_device
 from unetsearch.training.step import Step
 from unetsearch.training.train import train
@@ -49,6 +50,10 @@ def graph(name="unet++", **values):
 def test_only_long_trainings_of_narrow_dense_networks_are_compiled(name, values, recipe, device, wanted):
     found = compiled_after(graph(name, **values), replace(LONG, **recipe), torch.device(device))
     assert found == (wanted if wanted is None else pytest.approx(wanted, abs=1))
+
+
+def test_a_search_ends_nothing_before():
+    assert min(Rule().rungs) == EARLIEST_END
 
 
 def test_without_a_compiler_nothing_is_compiled(monkeypatch):

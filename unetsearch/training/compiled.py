@@ -21,11 +21,10 @@ Measured at 8 and 16 channels (benchmarks/results/training-long-cpu.md): 2,000 a
 """
 
 NARROWEST, WIDEST = 8, 16
-"""Channels: with fewer the steps are shorter, and what each saves is not more; with more of them convolutions are most
-of a step, and compiling gains little of it."""
+"""Channels between which it was measured: fewer are asked for as many steps, more of them are not compiled."""
 
 EARLIEST_END = 1 / 6
-"""The share of its steps after which a training that is scored on its way may be ended or wait for long."""
+"""The share of its steps after which a training that is scored on its way may first be ended, or wait for long."""
 
 Outputting = Callable[[Tensor], Outputs]
 """Images (B, C, H, W) -> the outputs for their crops."""
