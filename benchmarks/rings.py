@@ -1,6 +1,6 @@
 """Whether search and confirmation find a depth that sees enough: rings, of which only the middle is to be found.
 
-    python benchmarks/rings.py [--seeds 5]
+    python benchmarks/rings.py [--seeds 0 1 2 ...]
 
 Each foreground pixel of the embedded set `rings` lies at least 11 px from what tells it. A plain U-Net of depth 1 sees
 9 px in every direction and cannot know it; one of depth 2 sees 22 px, the whole ring. For each seed (of the search and
@@ -34,10 +34,10 @@ search: {trials: 6, seed: SEED}
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     given = parser.parse_args()
     rows = []
-    for seed in range(given.seeds):
+    for seed in given.seeds:
         rows.append(row(seed, verdict(seed)))
         print(rows[-1], flush=True)
     sees = ", ".join(f"{depth}: {radius(depth)} px" for depth in (1, 2, 3))
