@@ -24,7 +24,7 @@ from unetsearch.training.device import find_device
 from unetsearch.training.device_data import DeviceData, on_device
 
 STEPS = 30
-SHOWN = ("unet-8", "unet-16", "unet++-8", "unet3+-8", "mobilenetv2")
+SHOWN = ("unet-8, depth 1", "unet-8", "unet-16", "unet++-8", "unet3+-8", "mobilenetv2")
 
 
 def making(there: DeviceData, recipe: Recipe) -> float:
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     device = find_device(parser.parse_args().device)
     NETWORKS["unet-8"] = {"name": "unet", "width": 8}
+    NETWORKS["unet-8, depth 1"] = {"name": "unet", "width": 8, "depth": 1}
     root = os.environ.get("UNETSEARCH_DATA")
     data = load_data(DataSettings(path=str(Path(root) / "dsb2018_fluo") if root else "cells"))
     there = on_device(data, device)

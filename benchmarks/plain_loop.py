@@ -46,7 +46,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
 
 @dataclass(frozen=True)
 class Style:
-    """How a loop is written. `tuned`: bfloat16, channels last, workers, compiled."""
+    """How a loop is written. `tuned`: bfloat16, channels last, a fused optimizer."""
 
     tuned: bool
     workers: int = 0
@@ -87,7 +87,7 @@ def plain_loop(
         persistent_workers=style.workers > 0,
     )
     optimizer = torch.optim.AdamW(
-        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=expert
+        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=style.tuned
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.steps)
     evaluations = {round(recipe.steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)}

@@ -4,15 +4,16 @@
 
 The same modules, data, batches and number of steps, side by side in one run: (a) this trainer, moving average and
 evaluations included in its time to a Dice; (b) a plain float32 loop over a DataLoader with augmentation on the
-processor; (b2) the same in bfloat16, channels last, with a worker a core, compiled where that works; (c) the bare step
-on a tensor that lies on the device. (lib) and (lib2) are (b) and (b2) with the network of a segmentation library, where
-one has it (MONAI; segmentation_models.pytorch, which is to be installed beside unetsearch). Images a second by the
-median step of all rounds, without warm-up and evaluations; and, as what is compiled must first be compiled, of a short
-and of a long trial, from an empty cache. Writes results/NAME-DEVICE.md.
+processor; (b2) the same in bfloat16, channels last, with a fused optimizer and a worker a core, compiled where that
+works; (c) the bare step on a tensor that lies on the device. (lib) and (lib2) are (b) and (b2) with the network of a
+segmentation library, where one has it (MONAI; segmentation_models.pytorch, which is to be installed beside unetsearch).
+Images a second by the median step of all rounds, without warm-up and evaluations; and, as what is compiled must first
+be compiled, of trials of any length, from an empty cache. Writes results/training-DEVICE.md.
 """
 
 import argparse
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from library import LIBRARY
 from plain_loop import Style, plain_loop
 from torch import nn
 from torch._inductor.utils import fresh_cache
-from training_tables import LONG, Curve, Pace, end_row, page, row, trial_row
+from training_tables import LONGEST, Curve, Pace, end_row, page, row, trial_row
 
 import unetsearch
 from unetsearch.data.dataset import SegmentationData
@@ -54,9 +55,6 @@ NETWORKS: dict[str, dict[str, object]] = {
     "mobilenetv2": {"name": "unet", "width": 16, "encoder": "timm/mobilenetv2_100", "stem": "none"},
     "efficientnet-b0": {"name": "unet", "width": 16, "encoder": "timm/efficientnet_b0", "stem": "none"},
 }
-
-TO_DICE = ("unet-16", "unet++-8", "unet3+-8", "mobilenetv2", "efficientnet-b0")
-"""Trained to a Dice as well."""
 
 AUGMENTED = ("unet-16", "unet3+-16")
 """Measured with augmentation as well."""
@@ -158,9 +156,9 @@ def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
         "b2": lambda: loop(network(name, there.device), data, there, recipe, tuned),
         "c": lambda: bare(name, there, recipe),
     }
-    long = replace(recipe, steps=LONG)
-    if compiled_after(network(name, there.device).graph, long, there.device) is not None:
-        ways["long"] = lambda: ours(name, there, long, until=recipe.steps)
+    if compiled_from(name, recipe, there.device) is not None:
+        long = replace(recipe, steps=LONGEST)
+        ways["compiled"] = lambda: ours(name, there, long, until=recipe.steps)
     if there.device.type == "cuda":
         ways["graphs"] = lambda: with_graphs(name, there, recipe)
     if name in LIBRARY:
@@ -173,6 +171,16 @@ def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
                 seconds[way].append([seconds for seconds, dice in ways[way]() if dice is None])
     size = 10 if there.device.type == "cuda" else 1
     return {way: pace(rounds, size) for way, rounds in seconds.items()}
+
+
+def compiled_from(name: str, recipe: Recipe, device: torch.device) -> int | None:
+    """The least steps of a training that this trainer compiles; None: it compiles no length."""
+    graph = network(name, device).graph
+
+    def compiled(steps: int) -> bool:
+        return compiled_after(graph, replace(recipe, steps=steps), device) is not None
+
+    return bisect_left(range(LONGEST), True, key=compiled) if compiled(LONGEST) else None
 
 
 def tuned_library(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe) -> Steps:
@@ -220,7 +228,6 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=96)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=3, help="of the trainings to a Dice")
-    parser.add_argument("--name", default="training", help="of the results")
     given = parser.parse_args()
     root = os.environ.get("UNETSEARCH_DATA")
     data = load_data(DataSettings(path=str(Path(root) / "dsb2018_fluo") if root else "cells"))
@@ -233,15 +240,16 @@ def main() -> None:
             one = replace(there, validation=there.validation[:1])
             paces = measure(name, data, one, recipe, given.rounds)
             rows.append(row(name, paces, recipe.batch_size))
-            if "graphs" in paces:
-                rows.append(row(f"{name}, CUDA graphs", paces | {"a": paces["graphs"]}, recipe.batch_size))
-            trials.append(trial_row(name, paces, recipe.batch_size))
-            print(rows[-1], trials[-1], sep="\n", flush=True)
+            for way, words in (("compiled", "torch.compile"), ("graphs", "CUDA graphs")):
+                if way in paces:
+                    rows.append(row(f"{name}, (a) with {words}", paces | {"a": paces[way]}, recipe.batch_size))
+            trials.append(trial_row(name, paces, recipe.batch_size, compiled_from(name, recipe, there.device)))
+            print(*rows[-2:], trials[-1], sep="\n", flush=True)
             if name in AUGMENTED:
                 paces = measure(name, data, one, replace(recipe, augmentation=1.0), given.rounds)
                 augmented.append(row(name, paces, recipe.batch_size))
                 print(augmented[-1], flush=True)
-            if given.train and name in TO_DICE:
+            if given.train:
                 long, some = replace(recipe, steps=given.train, evaluations=12), there.validation[:16]
                 runs = [to_dice(name, data, replace(there, validation=some), long, seed) for seed in range(given.seeds)]
                 ends.append(end_row(name, runs))
@@ -249,7 +257,7 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     introduction = (__doc__ or "").splitlines()[4:12]
     text = "\n".join(page(introduction, rows, augmented, trials, ends, recipe, data.name, given)) + "\n"
-    (RESULTS / f"{given.name}-{there.device.type}.md").write_text(text, encoding="utf-8")
+    (RESULTS / f"training-{there.device.type}.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,11 +14,15 @@ WAYS = ("a", "b", "b2", "lib", "lib2", "c")
 TRIAL = 300
 """Steps of a trial, as the space unet-family has them."""
 
-LONG = 5_000
-"""Steps of a long trial: such a one this trainer compiles where that pays."""
+LONGEST = 100_000
+"""Steps of the longest trial that is looked at."""
 
 Curve = list[tuple[float, float]]
 """Seconds, and the Dice that was reached by then."""
+
+
+SHORTEST = 50
+"""Steps of the shortest one."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +44,21 @@ def row(name: str, paces: dict[str, Pace], batch: int) -> str:
     return f"| {name} | {' | '.join(shown)} | {' | '.join(ratios)} |"
 
 
-def trial_row(name: str, paces: dict[str, Pace], batch: int) -> str:
+def trial_row(name: str, paces: dict[str, Pace], batch: int, compiled_from: int | None) -> str:
     """A line of the table of whole trials."""
     ours, tuned = paces["a"], paces["b2"]
     rates = [f"{TRIAL * batch / paces[way].of(TRIAL):.1f}" if way in paces else "-" for way in ("a", "b2", "lib2")]
     ratios = [f"{paces[way].of(TRIAL) / ours.of(TRIAL):.2f}" if way in paces else "-" for way in ("b2", "lib2")]
     gain = ours.step - tuned.step
     ahead = f"{(tuned.start - ours.start) / gain:.0f}" if gain > 0 else "never"
-    long = tuned.of(LONG) / paces.get("long", ours).of(LONG)
-    compiled = ", compiled" if "long" in paces else ""
-    return f"| {name} | {' | '.join([*rates, *ratios])} | {tuned.start:.1f} | {ahead} | {long:.2f}{compiled} |"
+
+    def ratio(steps: int) -> float:
+        trainer = ours if compiled_from is None or steps < compiled_from else paces["compiled"]
+        return tuned.of(steps) / trainer.of(steps)
+
+    least = min(range(SHORTEST, LONGEST + 1), key=ratio)
+    cells = [f"{tuned.start:.1f}", ahead, str(compiled_from or "never"), f"{ratio(least):.2f}", str(least)]
+    return f"| {name} | {' | '.join([*rates, *ratios, *cells])} |"
 
 
 def page(
@@ -75,11 +84,12 @@ def page(
     lines += [
         "",
         f"Images a second of a whole trial of {TRIAL} steps, compilation included; the seconds that (b2) takes before "
-        "it is up to speed; the steps after which it would be ahead of (a) if that were never compiled; and a/b2 over "
-        f"{LONG} steps, where (a) is compiled if that pays by then:",
+        "it is up to speed; the steps after which it would be ahead of (a) if that were never compiled, and those from "
+        f"which (a) is compiled; and the least a/b2 of a whole trial of any length up to {LONGEST:,} steps, with that "
+        "length (computed from the median step and the start of each way):",
         "",
-        f"| network | a | b2 | lib2 | a/b2 | a/lib2 | seconds | steps | a/b2 of {LONG} |",
-        "|---" * 9 + "|",
+        "| network | a | b2 | lib2 | a/b2 | a/lib2 | seconds | ahead after | compiled from | least a/b2 | at |",
+        "|---" * 11 + "|",
         *trials,
     ]
     if ends:

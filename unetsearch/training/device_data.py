@@ -98,7 +98,10 @@ class Resident:
         places = down[:, :, None] + across[:, None, :]
 
         def taken(maps: Tensor) -> Tensor:
-            return maps.index_select(0, places.flatten()).view(*places.shape, *maps.shape[1:])
+            flat = (
+                maps.flatten() if maps.shape[1:].numel() == 1 else maps
+            )  # numbers are looked up faster than rows of one
+            return flat.index_select(0, places.flatten()).view(*places.shape, *maps.shape[1:])
 
         images, weights = taken(self.pixels).permute(0, 3, 1, 2), self.weights
         return Batch(images, taken(self.masks), None if weights is None else taken(weights))
