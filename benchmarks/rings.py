@@ -62,8 +62,8 @@ def verdict(seed: int) -> Factor:
     with TemporaryDirectory() as folder:
         space = Path(folder) / "rings.yaml"
         space.write_text(SPACE.replace("SEED", str(seed)), encoding="utf-8")
-        unetsearch.run(space, out=Path(folder) / "study")
-        found = confirm(Path(folder) / "study", folds=5, seeds=1, nested=False)
+        unetsearch.run(space, out=Path(folder) / "study", slots=2)
+        found = confirm(Path(folder) / "study", folds=5, seeds=1, nested=False, slots=2)
     assert found.confirmed is not None
     return found.confirmed.factors[0]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unetsearch.search.confirmed import Plan, Run
+from unetsearch.search.finalists import FACTORS
 from unetsearch.search.records import TrialRecord
 from unetsearch.statistics.outcomes import Cells, cells_of
 
@@ -21,8 +22,8 @@ class Scores:
     """What is known of the images, by (hash, fold, seed). `runs`: those that every finalist has, as (fold, seed).
 
     `images`: those that were tested by them; `groups`: of each the group. `left_out`: finalists that could not be
-    trained without a fold, or that learnt nothing in a training in which others did, by (hash, fold), with what they
-    are called.
+    trained without a fold, or that learnt nothing in a training in which others did and can be spared, by (hash, fold),
+    with what they are called. `unlearnt`: those that cannot.
     """
 
     scores: Mapping[tuple[str, int, int], Mapping[int, float]]
@@ -30,6 +31,7 @@ class Scores:
     images: tuple[int, ...]
     groups: tuple[str, ...]
     left_out: Mapping[tuple[str, int], str]
+    unlearnt: Mapping[tuple[str, int], str]
 
     @classmethod
     def of(
@@ -40,7 +42,9 @@ class Scores:
             (run.key.hash, run.key.fold, run.key.seed): dict(zip(run.images, run.scores[plan.score], strict=True))
             for run in runs
         }
-        lost = dict(_lost(plan, finalists, scores.keys(), failed)) | dict(_collapsed(plan, finalists, scores))
+        unlearnt = dict(_unlearnt(plan, finalists, scores))
+        spared = {key: unlearnt.pop(key) for key in list(_spared(plan, finalists, unlearnt))}
+        lost = dict(_lost(plan, finalists, scores.keys(), failed)) | spared
         whole = tuple(
             (fold, seed)
             for fold in range(plan.folds)
@@ -52,7 +56,7 @@ class Scores:
             return None
         images = sorted({image for (_, *run), tested in scores.items() if tuple(run) in whole for image in tested})
         groups = tuple(plan.groups[image] for image in images)
-        return cls(scores, whole, tuple(images), groups, lost)
+        return cls(scores, whole, tuple(images), groups, lost, unlearnt)
 
     @property
     def folds(self) -> tuple[int, ...]:
@@ -94,10 +98,10 @@ def _lost(
                 yield (record.hash, fold), plan.name_of(record, fold)
 
 
-def _collapsed(
+def _unlearnt(
     plan: Plan, finalists: Finalists, scores: Mapping[tuple[str, int, int], Mapping[int, float]]
 ) -> Iterator[tuple[tuple[str, int], str]]:
-    """Those that scored 0 on every image after a training: no mean over such trainings tells what the others do."""
+    """Those that scored 0 on every image after a training in which others did not, with what they are called."""
     learnt = {(fold, seed) for (_, fold, seed), tested in scores.items() if any(tested.values())}
     for fold in range(plan.folds):
         for record in finalists(fold):
@@ -106,3 +110,20 @@ def _collapsed(
             if nothing:
                 trainings = f"{len(own)} training{'s' * (len(own) != 1)}"
                 yield (record.hash, fold), f"{plan.name_of(record, fold)} (learnt nothing in {nothing} of {trainings})"
+
+
+def _spared(plan: Plan, finalists: Finalists, unlearnt: Collection[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Those of them which the comparison is better without: no mean over such trainings tells what the others do.
+
+    The others stay: where of a depth, a skip rule or an encoder nothing else is tested, that is what it does.
+    """
+    for fold in range(plan.folds):
+        points = {record.hash for record in plan.points_of(fold)}
+        firm = [record for record in finalists(fold) if record.hash in points and (record.hash, fold) not in unlearnt]
+        for record in finalists(fold):
+            replaced = all(
+                any(label_of(other.architecture) == label_of(record.architecture) for other in firm)
+                for label_of in FACTORS.values()
+            )
+            if (record.hash, fold) in unlearnt and (replaced or record.hash not in points):
+                yield record.hash, fold
