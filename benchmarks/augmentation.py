@@ -13,8 +13,10 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+import torch
 from machine import description
-from training import NETWORKS, RESULTS, WARM_UP, ours, pace, wait
+from plain_loop import WAITED, WARM_UP
+from training import NETWORKS, RESULTS, ours, pace
 
 from unetsearch.data.load import load_data
 from unetsearch.space.recipe import Recipe
@@ -33,7 +35,8 @@ def making(there: DeviceData, recipe: Recipe) -> float:
     for _ in range(STEPS):
         began = perf_counter()
         next(drawn)
-        wait(there.device, True)
+        if there.device.type == "cuda":
+            torch.cuda.synchronize(there.device)
         times.append(perf_counter() - began)
     return median(times[WARM_UP:])
 
@@ -48,12 +51,12 @@ def main() -> None:
     data = load_data(DataSettings(path=str(Path(root) / "dsb2018_fluo") if root else "cells"))
     there = on_device(data, device)
     there = replace(there, validation=there.validation[:1])
-    recipe = Recipe(steps=STEPS + WARM_UP, evaluations=1)
+    recipe = Recipe(steps=STEPS + WARM_UP + 1, evaluations=1)
     plain, augmented = (median(making(there, replace(recipe, augmentation=s)) for _ in range(5)) for s in (0.0, 1.0))
-    size = 10 if device.type == "cuda" else 1
+    size = WAITED if device.type == "cuda" else 1
     rows = []
     for name in SHOWN:
-        step = pace([seconds for seconds, dice in ours(name, there, recipe) if dice is None][WARM_UP:], size)
+        step = pace([[seconds for seconds, dice in ours(name, there, recipe) if dice is None]], size).step
         rows.append(f"| {name} | {1000 * step:.1f} | {(augmented - plain) / step:.1%} |")
         print(rows[-1], flush=True)
     lines = [

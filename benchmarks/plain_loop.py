@@ -53,6 +53,19 @@ class Style:
     compiled: bool = False
 
 
+WARM_UP = 5
+"""Steps that are timed apart: compilation is within them."""
+
+WAITED = 10
+"""Steps on a GPU are only begun: after the warm-up each so many of them are waited for."""
+
+
+def wait(device: torch.device, step: int) -> None:
+    """After a step (from 1)."""
+    if device.type == "cuda" and step % WAITED == WARM_UP % WAITED:
+        torch.cuda.synchronize(device)
+
+
 def loss_of(logits: Tensor, mask: Tensor) -> Tensor:
     """Cross-entropy plus Dice, as everyone writes it."""
     truth = (mask == 1).float()
@@ -71,7 +84,7 @@ def plain_loop(
     score: Callable[[nn.Module], float] | None = None,
 ) -> Iterator[tuple[float, float | None]]:
     """Seconds of each step, with the validation Dice after each of `recipe.evaluations` parts of the steps."""
-    expert = style.tuned and device.type == "cuda"  # there it waits for nothing
+    expert = style.tuned and device.type == "cuda"  # there only the clock is waited for
     layout = torch.channels_last if style.tuned else torch.contiguous_format
     network.to(device, memory_format=layout)
     torch.compiler.reset()
@@ -105,6 +118,7 @@ def plain_loop(
         schedule.step()
         if not expert:
             loss.item()  # as the progress bars of such loops do
+        wait(device, step)
         seconds = perf_counter() - began
         yield seconds, score(network) if score is not None and step in evaluations else None
         began = perf_counter()

@@ -13,7 +13,6 @@ be compiled, of trials of any length, from an empty cache. Writes results/traini
 
 import argparse
 import os
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +22,10 @@ from time import perf_counter
 
 import torch
 from library import LIBRARY
-from plain_loop import Style, plain_loop
+from plain_loop import WAITED, WARM_UP, Style, plain_loop, wait
 from torch import nn
 from torch._inductor.utils import fresh_cache
-from training_tables import LONGEST, Curve, Pace, end_row, page, row, trial_row
+from training_tables import LENGTHS, Beginnings, Curve, Pace, end_row, page, row, trial_row
 
 import unetsearch
 from unetsearch.data.dataset import SegmentationData
@@ -59,9 +58,6 @@ NETWORKS: dict[str, dict[str, object]] = {
 AUGMENTED = ("unet-16", "unet3+-16")
 """Measured with augmentation as well."""
 
-WARM_UP = 5
-"""Steps that are timed apart: compilation is within them."""
-
 Steps = Iterator[tuple[float, float | None]]
 """Seconds of a step, or (ours: since the beginning) with a Dice."""
 
@@ -83,7 +79,7 @@ def ours(name: str, data: DeviceData, recipe: Recipe, seed: int = 0, until: int 
 
     def pulse(step: int, _: object) -> None:
         nonlocal began
-        wait(data.device, step % 10 == 0)
+        wait(data.device, step)
         times.append(perf_counter() - began)
         if step == until:
             raise EnoughError
@@ -118,21 +114,15 @@ def bare(name: str, data: DeviceData, recipe: Recipe) -> Steps:
     images = torch.randn(recipe.batch_size, 1, recipe.crop, recipe.crop, device=device)
     images = images.contiguous(memory_format=memory_format(device))
     truth = Truth(1, (images[:, 0] > 0).to(torch.uint8))
-    for step in range(recipe.steps):
+    for step in range(1, recipe.steps + 1):
         began = perf_counter()
         optimizer.zero_grad()
         with autocast(device):
             outputs = trained.outputs(images)
         outputs_loss(recipe, outputs, truth).backward()
         optimizer.step()
-        wait(device, step % 10 == 0)
+        wait(device, step)
         yield perf_counter() - began, None
-
-
-def wait(device: torch.device, now: bool) -> None:
-    """Steps on a GPU are only begun: every tenth one is waited for."""
-    if device.type == "cuda" and now:
-        torch.cuda.synchronize(device)
 
 
 def loop(
@@ -156,8 +146,8 @@ def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
         "b2": lambda: loop(network(name, there.device), data, there, recipe, tuned),
         "c": lambda: bare(name, there, recipe),
     }
-    if compiled_from(name, recipe, there.device) is not None:
-        long = replace(recipe, steps=LONGEST)
+    long = replace(recipe, steps=LENGTHS[-1])
+    if compiled_after(network(name, there.device).graph, long, there.device) is not None:
         ways["compiled"] = lambda: ours(name, there, long, until=recipe.steps)
     if there.device.type == "cuda":
         ways["graphs"] = lambda: with_graphs(name, there, recipe)
@@ -169,18 +159,18 @@ def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
         for way in list(ways)[:: 1 if turn % 2 else -1]:
             with fresh_cache():  # what one way has compiled, no other one finds
                 seconds[way].append([seconds for seconds, dice in ways[way]() if dice is None])
-    size = 10 if there.device.type == "cuda" else 1
+    size = WAITED if there.device.type == "cuda" else 1
     return {way: pace(rounds, size) for way, rounds in seconds.items()}
 
 
-def compiled_from(name: str, recipe: Recipe, device: torch.device) -> int | None:
-    """The least steps of a training that this trainer compiles; None: it compiles no length."""
+def beginnings(name: str, recipe: Recipe, device: torch.device) -> tuple[Beginnings, Beginnings]:
+    """Of trainings by themselves, and of those in a search."""
     graph = network(name, device).graph
-
-    def compiled(steps: int) -> bool:
-        return compiled_after(graph, replace(recipe, steps=steps), device) is not None
-
-    return bisect_left(range(LONGEST), True, key=compiled) if compiled(LONGEST) else None
+    recipes = (replace(recipe, evaluations=parts) for parts in (1, Recipe().evaluations))
+    alone, searched = (
+        {steps: compiled_after(graph, replace(each, steps=steps), device) for steps in LENGTHS} for each in recipes
+    )
+    return alone, searched
 
 
 def tuned_library(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe) -> Steps:
@@ -194,9 +184,12 @@ def tuned_library(name: str, data: SegmentationData, there: DeviceData, recipe: 
 
 
 def pace(rounds: list[list[float]], size: int) -> Pace:
-    """The median step of all rounds, on a GPU of the mean over so many steps; the slowest start."""
-    times = [seconds for each in rounds for seconds in each[WARM_UP:]]
-    step = median(sum(times[start : start + size]) / size for start in range(0, len(times) - size + 1, size))
+    """The median step of all rounds, on a GPU of the means over those that are waited for; the slowest start."""
+    step = median(
+        sum(each[start : start + size]) / size
+        for each in rounds
+        for start in range(WARM_UP, len(each) - size + 1, size)
+    )
     return Pace(step, max(sum(each[:WARM_UP]) - WARM_UP * step for each in rounds))
 
 
@@ -232,7 +225,7 @@ def main() -> None:
     root = os.environ.get("UNETSEARCH_DATA")
     data = load_data(DataSettings(path=str(Path(root) / "dsb2018_fluo") if root else "cells"))
     there = on_device(data, find_device(given.device))
-    recipe = Recipe(steps=given.steps + WARM_UP, evaluations=1, crop=given.crop, batch_size=given.batch)
+    recipe = Recipe(steps=given.steps + WARM_UP + 1, evaluations=1, crop=given.crop, batch_size=given.batch)
     rows, augmented, trials, ends = [], [], [], []
     with TemporaryDirectory() as cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
@@ -243,7 +236,7 @@ def main() -> None:
             for way, words in (("compiled", "torch.compile"), ("graphs", "CUDA graphs")):
                 if way in paces:
                     rows.append(row(f"{name}, (a) with {words}", paces | {"a": paces[way]}, recipe.batch_size))
-            trials.append(trial_row(name, paces, recipe.batch_size, compiled_from(name, recipe, there.device)))
+            trials.append(trial_row(name, paces, recipe.batch_size, *beginnings(name, recipe, there.device)))
             print(*rows[-2:], trials[-1], sep="\n", flush=True)
             if name in AUGMENTED:
                 paces = measure(name, data, one, replace(recipe, augmentation=1.0), given.rounds)

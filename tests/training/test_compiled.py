@@ -19,7 +19,7 @@ from unetsearch.training.step import Step
 from unetsearch.training.train import train
 
 CPU = torch.device("cpu")
-LONG = Recipe(steps=2000, evaluations=1, crop=96, batch_size=8)
+LONG = Recipe(steps=1600, evaluations=1, crop=96, batch_size=8)
 TINY = Recipe(steps=4, evaluations=2, crop=16, batch_size=3)
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler here")
@@ -42,6 +42,8 @@ def graph(name="unet++", **values):
         ("unet++", {}, {"evaluations": 12}, "cpu", None),  # judged on its way, it may end early
         ("unet++", {}, {"evaluations": 12, "steps": 2 * LONG.steps}, "cpu", LONG.steps // 3),
         ("unet++", {}, {"evaluations": 4, "steps": 2 * LONG.steps}, "cpu", LONG.steps // 2),
+        ("unet++", {}, {"evaluations": 12, "steps": 6 * LONG.steps - 12}, "cpu", LONG.steps - 2),
+        ("unet++", {}, {"evaluations": 12, "steps": 6 * LONG.steps}, "cpu", 0),  # by then it has paid
         ("unet", {}, {}, "cpu", None),
         ("unet3+", {}, {}, "cpu", None),
         ("unet++", {}, {}, "cuda", None),

@@ -9,6 +9,7 @@ from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
 from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
+from unetsearch.training.context import mirrored
 from unetsearch.training.device_data import DeviceData, Pair, Resident
 from unetsearch.training.inference import Inference, evaluate, predict, tile_side
 from unetsearch.training.train import train
@@ -104,3 +105,17 @@ def test_objects_are_scored_where_they_are_known(trained, large):
     found = connected(predict(trained, [pair.image])[0].numpy() > 0)
     assert scored.object_f1 == pytest.approx(object_f1(known.objects, found))
     assert 0.3 < scored.object_f1 < 1
+
+
+@pytest.mark.parametrize("name", ["unet", "unet++", "unet3+"])
+def test_sides_that_do_not_halve_evenly_are_predicted_as_those_that_do(name):
+    """Else a pooling drops a row, what is left is stretched over all, and tiles see another network than the whole."""
+    torch.manual_seed(0)
+    network = build_network(build_graph(reference(name, width=8, depth=4)))
+    image = torch.from_numpy(scene(303, 0)[0])[:, :290]
+    even = mirrored(image, 14, 1)[:, 14:, 1:]  # 304 x 304
+    (odd,), (found,) = (predict(network, [each]) for each in (image, even))
+    assert torch.equal(odd, found[:290, :303])
+    assert 0.02 < odd.float().mean() < 0.98
+    (tiled,) = predict(network, [image], Inference(memory=1))
+    assert (tiled != odd).float().mean() < 0.01

@@ -180,7 +180,9 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(at):
     scores, state = interrupted(before, at)
     assert [score.step for score in scores] == [step for step in (10, 20, 30, 40) if step <= at]
     torch.manual_seed(99)  # another process
+    kept = deepcopy(state["optimizer"])
     again = list(train(after, data(), RECIPE, 3, state=state))
+    assert str(kept) == str(state["optimizer"]), "a state can be gone on from twice"
     assert again[: len(scores)] == scores, "what was known is told again"
     assert without_seconds(again) == without_seconds(expected)
     weights = after.state_dict()

@@ -14,10 +14,10 @@ from unetsearch.graph.graph import Graph
 from unetsearch.network.network import Outputs
 from unetsearch.space.recipe import Recipe
 
-PAYS = 250 * 8 * 96**2
+PAYS = 200 * 8 * 96**2
 """Pixels of all steps, for each channel at the full size, from which on the time to compile comes in again.
 
-Measured at 8 and 16 channels (benchmarks/results/training-long-cpu.md): 2,000 and 4,000 steps of 8 crops of 96x96.
+Measured at 8 and 16 channels (benchmarks/results/training-cpu.md): 1,600 and 3,200 steps of 8 crops of 96x96.
 """
 
 NARROWEST, WIDEST = 8, 16
@@ -34,7 +34,8 @@ def compiled_after(graph: Graph, recipe: Recipe, device: torch.device) -> int | 
     """The step after which the rest of a training is compiled; None where that would not pay.
 
     It was measured to pay on the processor for long trainings of U-Net++, most nodes of which lie at the full size and
-    have few channels. A U-Net gains next to nothing, a U-Net 3+ becomes slower. A C++ compiler is needed.
+    have few channels. A U-Net gains next to nothing, a U-Net 3+ becomes slower. A C++ compiler is needed. A training
+    that may be ended early is compiled from where it first may be, or at once if it has paid by then.
     """
     dense = sum(node.level == 0 for node in graph.nodes) > 2  # a U-Net has the first and the last there
     channels = graph.nodes[0].channels
@@ -43,8 +44,13 @@ def compiled_after(graph: Graph, recipe: Recipe, device: torch.device) -> int | 
         return None
     judged = ceil(recipe.evaluations * EARLIEST_END) / recipe.evaluations if recipe.evaluations > 1 else 0.0
     first = round(recipe.steps * judged)
-    pixels = (recipe.steps - first) * recipe.batch_size * recipe.crop**2
-    return first if pixels >= PAYS * max(channels, NARROWEST) and compiler() is not None else None
+
+    def pays(steps: int) -> bool:
+        return steps * recipe.batch_size * recipe.crop**2 >= PAYS * max(channels, NARROWEST)
+
+    if not pays(recipe.steps - first) or compiler() is None:
+        return None
+    return 0 if pays(first) else first  # what has paid by then may be ended
 
 
 def compiler() -> str | None:

@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import ceil
 
 import torch
 from torch import Tensor
 
 from unetsearch.data.dataset import IGNORE
 from unetsearch.data.objects import connected, object_f1
+from unetsearch.graph.graph import Graph
 from unetsearch.network.cost import COST_IMAGE_SIZE, cost
 from unetsearch.network.guidance import mean_of
 from unetsearch.network.network import Network
-from unetsearch.training.context import logits_of
+from unetsearch.training.context import logits_of, mirror_indices
 from unetsearch.training.device import autocast, free_memory, memory_format
 from unetsearch.training.device_data import Pair
 from unetsearch.training.metrics import Overlap, image_scores, mean_overlap
@@ -91,11 +93,14 @@ def _some(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
 
 
 def tile_side(network: Network, device: torch.device, memory: float | None = None) -> int:
-    """The side, in pixels, of the largest square whose features fit into the memory; a multiple of 2^depth."""
+    """The side, in pixels, of the largest square whose features fit into the memory; its half is a multiple of 2^depth.
+
+    So every tile begins where the whole image's poolings do.
+    """
     limit = SHARE * free_memory(device) if memory is None else memory
     pixel = cost(network.graph, COST_IMAGE_SIZE).activation_bytes / (COST_IMAGE_SIZE[0] * COST_IMAGE_SIZE[1])
-    step: int = 2 ** max(node.level for node in network.graph.nodes)
-    return int(max((limit / pixel) ** 0.5, SMALLEST_TILE)) // step * step
+    step: int = 2 * 2**network.graph.depth
+    return int(max((limit / pixel) ** 0.5, SMALLEST_TILE, step)) // step * step
 
 
 def _alike(images: Sequence[Tensor]) -> Iterator[Tensor]:
@@ -104,21 +109,35 @@ def _alike(images: Sequence[Tensor]) -> Iterator[Tensor]:
         alike = list(group)
         count = max(1, PIXELS_A_BATCH // alike[0][0].numel())
         for start in range(0, len(alike), count):
-            batch = torch.stack(alike[start : start + count])
-            yield batch.contiguous(memory_format=memory_format(batch.device))
+            yield torch.stack(alike[start : start + count])
 
 
 def _logits(network: Network, images: Tensor, how: Inference) -> Tensor:
     """(B, C, H, W) -> (B, K, H, W)."""
+    height, width = images.shape[-2:]
+    images = _even(network.graph, images)
     if not how.turns:
-        return _tiled(network, images, how)
+        return _tiled(network, images, how)[..., :height, :width]
     each = []
     for flip in (False, True):
         for turns in range(4):
             turned = (images.flip(-1) if flip else images).rot90(turns, (-2, -1))
             back = _tiled(network, turned, how).rot90(-turns, (-2, -1))
             each.append(back.flip(-1) if flip else back)
-    return mean_of(each)
+    return mean_of(each)[..., :height, :width]
+
+
+def _even(graph: Graph, images: Tensor) -> Tensor:
+    """Mirrored beyond the last row and column until every pooling halves evenly, as it does in training crops."""
+    if not graph.padded:
+        return images  # these are mirrored as far as the network reads
+    step = 2**graph.depth
+    for dimension in (-2, -1):
+        side = images.shape[dimension]
+        if side % step:
+            places = mirror_indices(side, 0, ceil(side / step) * step).to(images.device)
+            images = images.index_select(dimension, places)
+    return images.contiguous(memory_format=memory_format(images.device))
 
 
 def _tiled(network: Network, images: Tensor, how: Inference) -> Tensor:

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -113,8 +114,8 @@ class Step:
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from there; before the first step."""
-        self._optimizer.load_state_dict(dict(state))
+        """Goes on from there; before the first step. The state stays what it is."""
+        self._optimizer.load_state_dict(deepcopy(dict(state)))
         for group in self._optimizer.param_groups:  # the state may be that of another device
             group["capturable"] = self._rate is not None
 
