@@ -57,9 +57,7 @@ def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
     if confirmed.left_out:
         yield f"Left out, since trainings of theirs failed: {', '.join(confirmed.left_out)}."
     if confirmed.unlearnt:
-        who = "it is" if len(confirmed.unlearnt) == 1 else "they are"
-        names = ", ".join(confirmed.unlearnt)
-        yield f"Compared all the same, as {who} what there is of a depth, skips or encoder: {names}."
+        yield f"Learnt nothing in some trainings, which widens what is known of all: {', '.join(confirmed.unlearnt)}."
     yield from _what(confirmed)
 
 

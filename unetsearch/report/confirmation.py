@@ -60,8 +60,8 @@ class Confirmation:
     """All of it. `done`, `of`: trainings, of which `pending` are neither done nor failed; `compared`: runs (a fold, a
     seed) that every finalist has. `images`, `groups`: that were tested on. `factors`: depth first.
 
-    `longer`: the depth's verdict with so many times the steps. `left_out`: finalists that could not be trained, or
-    learnt nothing in a training; `unlearnt`: those of the latter without which a label would not be compared.
+    `longer`: the depth's verdict with so many times the steps. `left_out`: finalists that could not be trained;
+    `unlearnt`: those that learnt nothing in some of their trainings.
     `latency`: seconds of one 256x256 image, by the hash of a network, where it is known.
     """
 
@@ -144,7 +144,7 @@ def confirmation(
         against=against_baselines(plan, table, records, [factor.recommended for factor in shown]),
         longer=tuple(_longer(plan, runs, failures, records)),
         left_out=tuple(dict.fromkeys(table.left_out.values())),
-        unlearnt=tuple(dict.fromkeys(table.unlearnt.values())),
+        unlearnt=table.unlearnt,
         seconds=sum(run.finished - run.started for run in runs),
         latency=latency,
     )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from unetsearch.search.confirmed import Plan, Run
-from unetsearch.search.finalists import FACTORS
 from unetsearch.search.records import TrialRecord
 from unetsearch.statistics.outcomes import Cells, cells_of
 
@@ -22,8 +21,8 @@ class Scores:
     """What is known of the images, by (hash, fold, seed). `runs`: those that every finalist has, as (fold, seed).
 
     `images`: those that were tested by them; `groups`: of each the group. `left_out`: finalists that could not be
-    trained without a fold, or that learnt nothing in a training in which others did and can be spared, by (hash, fold),
-    with what they are called. `unlearnt`: those that cannot.
+    trained without a fold, by (hash, fold), with what they are called. `unlearnt`: those that scored 0 on every image
+    after a training in which others did not.
     """
 
     scores: Mapping[tuple[str, int, int], Mapping[int, float]]
@@ -31,7 +30,7 @@ class Scores:
     images: tuple[int, ...]
     groups: tuple[str, ...]
     left_out: Mapping[tuple[str, int], str]
-    unlearnt: Mapping[tuple[str, int], str]
+    unlearnt: tuple[str, ...]
 
     @classmethod
     def of(
@@ -42,9 +41,7 @@ class Scores:
             (run.key.hash, run.key.fold, run.key.seed): dict(zip(run.images, run.scores[plan.score], strict=True))
             for run in runs
         }
-        unlearnt = dict(_unlearnt(plan, finalists, scores))
-        spared = {key: unlearnt.pop(key) for key in list(_spared(plan, finalists, unlearnt))}
-        lost = dict(_lost(plan, finalists, scores.keys(), failed)) | spared
+        lost = dict(_lost(plan, finalists, scores.keys(), failed))
         whole = tuple(
             (fold, seed)
             for fold in range(plan.folds)
@@ -56,7 +53,7 @@ class Scores:
             return None
         images = sorted({image for (_, *run), tested in scores.items() if tuple(run) in whole for image in tested})
         groups = tuple(plan.groups[image] for image in images)
-        return cls(scores, whole, tuple(images), groups, lost, unlearnt)
+        return cls(scores, whole, tuple(images), groups, lost, tuple(_unlearnt(plan, finalists, scores)))
 
     @property
     def folds(self) -> tuple[int, ...]:
@@ -100,30 +97,12 @@ def _lost(
 
 def _unlearnt(
     plan: Plan, finalists: Finalists, scores: Mapping[tuple[str, int, int], Mapping[int, float]]
-) -> Iterator[tuple[tuple[str, int], str]]:
-    """Those that scored 0 on every image after a training in which others did not, with what they are called."""
+) -> Iterator[str]:
+    """What they are called, with the number of such trainings. They are compared as all are: that is what they do."""
     learnt = {(fold, seed) for (_, fold, seed), tested in scores.items() if any(tested.values())}
-    for fold in range(plan.folds):
+    for fold in range(plan.folds if plan.nested else 1):
         for record in finalists(fold):
             own = [key for key in scores if key[0] == record.hash and (key[1] == fold or not plan.nested)]
             nothing = sum(key[1:] in learnt and not any(scores[key].values()) for key in own)
             if nothing:
-                trainings = f"{len(own)} training{'s' * (len(own) != 1)}"
-                yield (record.hash, fold), f"{plan.name_of(record, fold)} (learnt nothing in {nothing} of {trainings})"
-
-
-def _spared(plan: Plan, finalists: Finalists, unlearnt: Collection[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    """Those of them which the comparison is better without: no mean over such trainings tells what the others do.
-
-    The others stay: where of a depth, a skip rule or an encoder nothing else is tested, that is what it does.
-    """
-    for fold in range(plan.folds):
-        points = {record.hash for record in plan.points_of(fold)}
-        firm = [record for record in finalists(fold) if record.hash in points and (record.hash, fold) not in unlearnt]
-        for record in finalists(fold):
-            replaced = all(
-                any(label_of(other.architecture) == label_of(record.architecture) for other in firm)
-                for label_of in FACTORS.values()
-            )
-            if (record.hash, fold) in unlearnt and (replaced or record.hash not in points):
-                yield record.hash, fold
+                yield f"{plan.name_of(record, fold)} in {nothing} of {len(own)}"
