@@ -156,6 +156,15 @@ def test_time_that_is_spent_leaves_the_rest_for_later(study, call):
     assert trainings(out), "the time of the other folds is not counted"
 
 
+def test_time_that_is_spent_begins_no_stage(study):
+    events = []
+    confirm(study, nested=False, folds=2, seeds=1, budgets=(1, 2), time=0.001, happened=events.append)
+    assert events[-1] == Noted(
+        "the time is spent, 7 trainings are left, and those with other steps: a longer --time goes on with them"
+    )
+    assert [event.of for event in events if isinstance(event, Confirming)] == [8, 8]
+
+
 def test_fewer_images_than_folds_are_said(study):
     events = []
     found = confirm(study, nested=False, folds=20, seeds=1, time=0.001, happened=events.append)

@@ -19,7 +19,7 @@ from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import Confirmation
 from unetsearch.report.write import leave_report, what_is_confirmed
 from unetsearch.search.confirm import MOST_FOLDS, Planned, Repetition, longer, measured, planned, tunings
-from unetsearch.search.confirmed import Confirmed, Plan, open_confirmed, read_confirmed
+from unetsearch.search.confirmed import Confirmed, Key, Plan, open_confirmed, read_confirmed
 from unetsearch.search.events import Event, Noted, SearchedAgain
 from unetsearch.search.finalists import candidates, chosen, finalists, labels_of
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
@@ -214,7 +214,8 @@ def _told(wanted: _Wanted, plan: Plan) -> str:
     times = f"from {plan.seeds} seed{'s' * (plan.seeds != 1)}"
     if not plan.nested:
         networks = len(plan.finalists[0])
-        return f"{networks} networks are trained again without each of {plan.folds} parts of the images, {times}"
+        without = f" without each of {plan.folds} parts of the images" if plan.folds > 1 else ""
+        return f"{networks} networks are trained again{without}, {times}"
     return (
         f"{images} images in {groups}: the search ({trials} trials) is repeated without each of "
         f"{plan.folds} parts of them, and what it chooses trained {times}; --no-nested does without"
@@ -269,7 +270,6 @@ def _baselines(wanted: _Wanted) -> list[TrialRecord]:
 def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float | None) -> None:
     """Trains and tests what is planned and not done yet."""
     space = wanted.opened.space
-    left = 0
     with Pool(setups(space, wanted.data, wanted.devices), stall=space.search.stall) as pool:
         for stage in _stages(wanted, plan, confirmed):
             repetition = Repetition(stage, confirmed, pool, wanted.folder, seed=space.search.seed, seconds=seconds)
@@ -279,11 +279,18 @@ def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float |
             except BaseException:
                 repetition.close()
                 raise
-            left += repetition.left
-        if left:
-            wanted.happened(Noted(f"the time is spent, {left} trainings are left: a longer --time goes on with them"))
+            if repetition.left:
+                wanted.happened(Noted(_left(repetition.left, plan, stage[0].key)))
+                break
         if found := what_is_confirmed(confirmed.studies):
             measured(found.networks, confirmed, pool)
+
+
+def _left(count: int, plan: Plan, key: Key) -> str:
+    """What the time did not suffice for, of the stage of a key and after it."""
+    *_, last = (1.0, *(budget for budget in plan.budgets if budget != 1))
+    later = "" if key.budget == last and not key.tuning else ", and those with other steps"
+    return f"the time is spent, {count} trainings are left{later}: a longer --time goes on with them"
 
 
 def _stages(wanted: _Wanted, plan: Plan, confirmed: Confirmed) -> Iterator[list[Planned]]:

@@ -105,7 +105,7 @@ def test_where_more_of_it_would_not_settle_it_that_is_said():
     plan = plan_of(*FINALISTS[:2])
     found = confirmation(plan, runs_of(plan, noisy({1: 0.0, 2: 0.0}, 0.9)), FINALISTS)
     depth = replace(found.factors[0], needed=Needed(None, None))
-    line = "Neither more test images nor more folds would settle the depth, if what was found stays as it is."
+    line = "Neither more test images nor more folds alone would settle the depth, if what was found stays as it is."
     assert line in answer(replace(found, factors=(depth,)), "cells")
 
 

@@ -129,6 +129,8 @@ def test_too_few_groups_bound_nothing(groups, reason):
 def test_what_would_settle_it_is_unknown_where_the_noise_is():
     assert needed(compared(outcomes([0.5, 0.8]), ["a"] * 24), [1, 2], [1, 2]) == Needed(None, None)
     assert needed(compared(outcomes([0.5, 0.8]), np.arange(24) % 5), [1, 2], [1, 2]) == Needed(6, None)
+    two = replace(comparison([0.80, 0.845], 0.008, units=5, groups=400), units=2)
+    assert needed(two, [1, 2], [1, 2]) == Needed(None, None), "two runs say next to nothing of their spread"
 
 
 def test_no_more_folds_are_proposed_than_there_may_be():

@@ -140,7 +140,8 @@ def _network(confirmed: Confirmation, factor: Factor | None) -> Iterator[str]:
         line += " The search ended its own training early: no weights of it are kept."
     best = max(factor.standings, key=lambda each: each.mean)
     if best.record.hash != chosen.hash:
-        line += f" The best of {NOUNS[factor.name][0]} {best.label} has {best.mean:.4f}, "
+        who = "What they chose of" if confirmed.plan.nested else "The best of"
+        line += f" {who} {NOUNS[factor.name][0]} {best.label} has {best.mean:.4f}, "
         line += f"with {_beside(confirmed, best.record, chosen)}."
     yield line
 
@@ -179,7 +180,7 @@ def _more(confirmed: Confirmation, factor: Factor) -> Iterator[str]:
         yield f"{' or '.join(ways)} in all would probably settle the {name}, if what was found stays as it is."
     elif factor.standings[0].upper is not None:
         more = f"more test images nor more {factor.unit}s"
-        yield f"Neither {more} would settle the {name}, if what was found stays as it is."
+        yield f"Neither {more} alone would settle the {name}, if what was found stays as it is."
 
 
 def _what(confirmed: Confirmation) -> Iterator[str]:
@@ -196,6 +197,8 @@ def _what(confirmed: Confirmation) -> Iterator[str]:
         runs += f" ({confirmed.compared} of these {plan.folds * plan.seeds} tested every network, and are compared)"
     searches = ", the searches not counted" if plan.nested else ""
     spent = f"{confirmed.done} of {confirmed.of} trainings, {duration(confirmed.seconds)} of training{searches}"
+    if plan.nested:
+        yield "Parameters, MACs and times are of what the whole search chose; the folds may have tested other networks."
     yield f"Tested: {how}; {runs}, {spent}."
 
 

@@ -44,7 +44,8 @@ def _profile_table(confirmed: Confirmation, factor: Factor) -> str:
         for each in factor.standings
     ]
     word = SCORES[confirmed.score]
-    head = [factor.name, word, "loss", "at least", "at most", *COSTS, "its best network"]
+    whose = "the whole search's choice" if confirmed.plan.nested else "its best network"
+    head = [factor.name, word, "loss", "at least", "at most", *COSTS, whose]
     return table(head, rows, left=(0, 8))
 
 

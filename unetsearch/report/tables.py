@@ -55,7 +55,8 @@ def confirmed_rows(confirmed: Confirmation) -> list[dict[str, Any]]:
 def factor_rows(confirmed: Confirmation) -> list[dict[str, Any]]:
     """One row a label of depth, skips and encoder: its score on the test images, and what it loses against the best.
 
-    `at_least`, `at_most`: the bounds of that loss. `trial`: the network that stands for it, with its costs.
+    `at_least`, `at_most`: the bounds of that loss. `trial`: the network that stands for it, with its costs;
+    nested, what the whole search chose, while the score is of what it chose without each fold.
     """
     return [
         {

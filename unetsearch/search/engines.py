@@ -239,7 +239,7 @@ def understood(error: Exception, shown: str, storage: str | None) -> StudyError:
     if (why := reason(error)) and ("full" in why or "locked" in why):
         return StudyError(f"{shown}: {why}")
     if storage is None:
-        advice = "put a copy of it back, or give another folder with --out"
+        advice = "put a copy of it back, or take another folder"
     elif is_passing(error):
         advice = "look at the server, and run the same command again"
     else:

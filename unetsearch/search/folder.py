@@ -131,9 +131,7 @@ def owned(folder: StudyFolder) -> Iterator[None]:
         try:
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError:
-            raise StudyError(
-                f"{folder.path}: another process is running this study; wait for it, or give another --out"
-            ) from None
+            raise StudyError(f"{folder.path}: another process is running this study; wait until it is done") from None
         yield
     finally:
         connection.close()

@@ -16,7 +16,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from unetsearch.statistics.differences import Comparison
+from unetsearch.statistics.differences import MINIMUM_UNITS, Comparison
 from unetsearch.statistics.outcomes import Floats
 
 ERROR = 0.04
@@ -122,8 +122,8 @@ def needed(
     """
     ranking = _ranking(comparison, labels, order)
     units, groups = comparison.units, comparison.group_count
-    if min(units, groups, len(ranking.labels)) < 2:  # then nothing is known of the noise, or there is no question
-        return Needed(None, None)
+    if units < MINIMUM_UNITS or groups < 2 or len(ranking.labels) < 2:
+        return Needed(None, None)  # too little is known of the noise, or there is no question
 
     most = min(most_units or 100 * units, groups if comparison.nested else 100 * units)
 
