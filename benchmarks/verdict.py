@@ -71,6 +71,12 @@ def grid() -> Iterator[World]:
         yield World(images, groups, nested, seed=seed, fold=seed / 2)
 
 
+def more_folds() -> dict[str, list[World]]:
+    """The largest spread between seeds, with as many folds as it takes."""
+    large = [world for world in grid() if world.seed == 0.02 and world.images == 100 and world.groups >= 10]
+    return {f"{folds} folds": varied(large, folds=(folds,)) for folds in (10, 20)}
+
+
 def adversaries() -> dict[str, list[World]]:
     """Worlds made to mislead, under what they are."""
     sizes = ((6, 6), (12, 12), (30, 10), (30, 30), (100, 10), (100, 100))
@@ -149,7 +155,8 @@ def main() -> None:
     path = RESULTS / "verdict.csv"
     rows = read(path)
     until = perf_counter() + (float(sys.argv[1]) if len(sys.argv) > 1 else float("inf"))
-    for world in (*grid(), *(world for worlds in adversaries().values() for world in worlds)):
+    named = more_folds() | adversaries()
+    for world in (*grid(), *(world for worlds in named.values() for world in worlds)):
         if perf_counter() < until and all(row.world != repr(world) for row in rows):
             rows += measured(world)
             write(path, rows)
@@ -180,6 +187,8 @@ def page(rows: Mapping[tuple[str, str], Row]) -> str:
         "",
         *table(rows, grid(), ("many over", "clear", "plateau")),
     ]
+    for title, worlds in more_folds().items():
+        lines += ["", f"## {title}", "", *table(rows, worlds, ("many over", "clear", "plateau"))]
     for title, worlds in adversaries().items():
         lines += ["", f"## {title}", "", *table(rows, worlds, ("over", "peak", "many over"))]
     return "\n".join(lines) + "\n"
