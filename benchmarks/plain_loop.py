@@ -53,16 +53,13 @@ class Style:
     compiled: bool = False
 
 
-WARM_UP = 5
-"""Steps that are timed apart: compilation is within them."""
-
-WAITED = 10
-"""Steps on a GPU are only begun: after the warm-up each so many of them are waited for."""
+TURN = 10
+"""So many steps are measured in one go, but for the last of them, after which the trainer scores."""
 
 
 def wait(device: torch.device, step: int) -> None:
-    """After a step (from 1)."""
-    if device.type == "cuda" and step % WAITED == WARM_UP % WAITED:
+    """After a step (from 1). Steps on a GPU are only begun: the last ones of a turn are waited for."""
+    if device.type == "cuda" and step % TURN in (TURN - 1, 0):
         torch.cuda.synchronize(device)
 
 
@@ -87,7 +84,6 @@ def plain_loop(
     expert = style.tuned and device.type == "cuda"  # there only the clock is waited for
     layout = torch.channels_last if style.tuned else torch.contiguous_format
     network.to(device, memory_format=layout)
-    torch.compiler.reset()
     trained = torch.compile(network) if style.compiled else network
     dataset = Crops(data, recipe.crop, recipe.augmentation)
     sampler = RandomSampler(dataset, replacement=True, num_samples=recipe.steps * recipe.batch_size)

@@ -7,22 +7,25 @@ evaluations included in its time to a Dice; (b) a plain float32 loop over a Data
 processor; (b2) the same in bfloat16, channels last, with a fused optimizer and a worker a core, compiled where that
 works; (c) the bare step on a tensor that lies on the device. (lib) and (lib2) are (b) and (b2) with the network of a
 segmentation library, where one has it (MONAI; segmentation_models.pytorch, which is to be installed beside unetsearch).
-Images a second by the median step of all rounds, without warm-up and evaluations; and, as what is compiled must first
-be compiled, of trials of any length, from an empty cache. Writes results/training-DEVICE.md.
+All take turns of ten steps; images a second are by the median over the turns of each to (c) in the same turn, without
+the first turn and without evaluations. As what is compiled must first be compiled, trials of any length stand beside
+them, from an empty cache. Writes results/training-DEVICE.md.
 """
 
 import argparse
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import torch
 from library import LIBRARY
-from plain_loop import WAITED, WARM_UP, Style, plain_loop, wait
+from plain_loop import TURN, Style, plain_loop, wait
 from torch import nn
 from torch._inductor.utils import fresh_cache
 from training_tables import LENGTHS, Beginnings, Curve, Pace, end_row, page, row, trial_row
@@ -47,13 +50,16 @@ RESULTS = Path(__file__).parent / "results"
 NETWORKS: dict[str, dict[str, object]] = {
     "unet-16": {"name": "unet", "width": 16},
     "unet-32": {"name": "unet", "width": 32},
-    "unet++-8": {"name": "unet++", "width": 8},
-    "unet++-16": {"name": "unet++", "width": 16},
+    "unet++-8": {"name": "unet++", "width": 8, "deep_supervision": False},  # the loops have one head
+    "unet++-16": {"name": "unet++", "width": 16, "deep_supervision": False},
     "unet3+-8": {"name": "unet3+", "width": 8, "channels": 8},
     "unet3+-16": {"name": "unet3+", "width": 16, "channels": 16},
     "mobilenetv2": {"name": "unet", "width": 16, "encoder": "timm/mobilenetv2_100", "stem": "none"},
     "efficientnet-b0": {"name": "unet", "width": 16, "encoder": "timm/efficientnet_b0", "stem": "none"},
 }
+
+TO_DICE = ("unet-16", "unet++-8", "unet3+-8", "mobilenetv2", "efficientnet-b0")
+"""Trained to a Dice as well."""
 
 AUGMENTED = ("unet-16", "unet3+-16")
 """Measured with augmentation as well."""
@@ -68,40 +74,35 @@ def network(name: str, device: torch.device, seed: int = 0) -> Network:
     return unetsearch.build_network(unetsearch.build_graph(unetsearch.reference(**NETWORKS[name]))).to(device)
 
 
-class EnoughError(Exception):
-    """Raised into a training that is long enough to be measured."""
-
-
-def ours(name: str, data: DeviceData, recipe: Recipe, seed: int = 0, until: int | None = None) -> Steps:
-    """This trainer; the first steps only of what it begins as a longer training."""
+def ours(name: str, data: DeviceData, recipe: Recipe, seed: int = 0) -> Steps:
+    """This trainer: after each part of the steps their seconds, then its score. The scored step has no seconds."""
     times: list[float] = []
-    began = perf_counter()
+    scored, began = False, perf_counter()
 
     def pulse(step: int, _: object) -> None:
-        nonlocal began
+        nonlocal scored, began
         wait(data.device, step)
-        times.append(perf_counter() - began)
-        if step == until:
-            raise EnoughError
-        began = perf_counter()
+        if not scored:
+            times.append(perf_counter() - began)
+        scored, began = False, perf_counter()
 
-    try:
-        for score in train(network(name, data.device, seed), data, recipe, seed, pulse=pulse):
-            yield from ((seconds, None) for seconds in times)
-            times.clear()
-            yield score.seconds, score.dice
-            began = perf_counter()
-    except EnoughError:
+    for score in train(network(name, data.device, seed), data, recipe, seed, pulse=pulse):
         yield from ((seconds, None) for seconds in times)
+        times.clear()
+        yield score.seconds, score.dice
+        scored = True
 
 
 def with_graphs(name: str, data: DeviceData, recipe: Recipe) -> Steps:
     """This trainer with its steps recorded and replayed."""
+    steps = ours(name, data, recipe)
     os.environ[GRAPHS] = "1"
     try:
-        yield from ours(name, data, recipe)
+        first = next(steps)
     finally:
         del os.environ[GRAPHS]
+    yield first
+    yield from steps
 
 
 def bare(name: str, data: DeviceData, recipe: Recipe) -> Steps:
@@ -137,30 +138,46 @@ def loop(
     return plain_loop(module, data, recipe, there.device, style, score if scored else None)
 
 
-def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, rounds: int) -> dict[str, Pace]:
-    """Every way, in turns."""
+def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, turns: int) -> dict[str, Pace]:
+    """Every way, in turns; whatever is compiled is compiled in the first one."""
     plain, tuned = styles()
-    ways: dict[str, Callable[[], Steps]] = {
-        "a": lambda: ours(name, there, recipe),
-        "b": lambda: loop(network(name, there.device), data, there, recipe, plain),
-        "b2": lambda: loop(network(name, there.device), data, there, recipe, tuned),
-        "c": lambda: bare(name, there, recipe),
-    }
-    long = replace(recipe, steps=LENGTHS[-1])
+    recipe = replace(recipe, steps=TURN * (turns + 1), evaluations=turns + 1)
+    long = replace(recipe, steps=LENGTHS[-1], evaluations=LENGTHS[-1] // TURN)
+    ways: dict[str, Steps] = {}
+    torch.compiler.reset()
     if compiled_after(network(name, there.device).graph, long, there.device) is not None:
-        ways["compiled"] = lambda: ours(name, there, long, until=recipe.steps)
+        ways["compiled"] = ours(name, there, long)  # the first one: it forgets what others compiled
+    ways["a"] = ours(name, there, recipe)
+    ways["b"] = loop(network(name, there.device), data, there, recipe, plain)
+    ways["b2"] = loop(network(name, there.device), data, there, recipe, tuned)
+    ways["c"] = bare(name, there, recipe)
     if there.device.type == "cuda":
-        ways["graphs"] = lambda: with_graphs(name, there, recipe)
+        ways["graphs"] = with_graphs(name, there, recipe)
     if name in LIBRARY:
-        ways["lib"] = lambda: loop(LIBRARY[name](), data, there, recipe, plain)
-        ways["lib2"] = lambda: tuned_library(name, data, there, recipe)
+        ways["lib"] = loop(LIBRARY[name](), data, there, recipe, plain)
+        ways["lib2"] = tuned_library(name, data, there, recipe)
     seconds: dict[str, list[list[float]]] = {way: [] for way in ways}
-    for turn in range(rounds):
-        for way in list(ways)[:: 1 if turn % 2 else -1]:
-            with fresh_cache():  # what one way has compiled, no other one finds
-                seconds[way].append([seconds for seconds, dice in ways[way]() if dice is None])
-    size = WAITED if there.device.type == "cuda" else 1
-    return {way: pace(rounds, size) for way, rounds in seconds.items()}
+    for number in range(turns + 1):
+        for way in list(ways)[:: -1 if number % 2 else 1]:
+            with nullcontext() if number else fresh_cache():  # what one way has compiled, no other one finds
+                seconds[way].append(turn(ways[way]))
+    return paced(seconds, mean if there.device.type == "cuda" else median)
+
+
+def turn(steps: Steps) -> list[float]:
+    """The seconds of the next steps, without the last one."""
+    return [seconds for seconds, _ in islice(steps, TURN)][:-1]
+
+
+def paced(seconds: dict[str, list[list[float]]], middle: Callable[[list[float]], float]) -> dict[str, Pace]:
+    """Each way by the median over the turns of its steps to those of (c); all are as fast or slow as the machine is."""
+    steps = {way: [middle(times) for times in turns[1:]] for way, turns in seconds.items()}
+    found = {}
+    for way, (first, *_) in seconds.items():
+        share = median(own / bare for own, bare in zip(steps[way], steps["c"], strict=True))
+        step = share * median(steps["c"])
+        found[way] = Pace(step, sum(first) - len(first) * step)
+    return found
 
 
 def beginnings(name: str, recipe: Recipe, device: torch.device) -> tuple[Beginnings, Beginnings]:
@@ -176,21 +193,15 @@ def beginnings(name: str, recipe: Recipe, device: torch.device) -> tuple[Beginni
 def tuned_library(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe) -> Steps:
     """Without compilation where that fails, as it does for MONAI's networks in channels last."""
     _, tuned = styles()
+    steps = loop(LIBRARY[name](), data, there, recipe, tuned)
     try:
-        return iter(list(loop(LIBRARY[name](), data, there, recipe, tuned)))
+        first = next(steps)
     except Exception as error:
         print(f"{name} lib2 is not compiled: {type(error).__name__}", flush=True)
-        return loop(LIBRARY[name](), data, there, recipe, replace(tuned, compiled=False))
-
-
-def pace(rounds: list[list[float]], size: int) -> Pace:
-    """The median step of all rounds, on a GPU of the means over those that are waited for; the slowest start."""
-    step = median(
-        sum(each[start : start + size]) / size
-        for each in rounds
-        for start in range(WARM_UP, len(each) - size + 1, size)
-    )
-    return Pace(step, max(sum(each[:WARM_UP]) - WARM_UP * step for each in rounds))
+        steps = loop(LIBRARY[name](), data, there, recipe, replace(tuned, compiled=False))
+        first = next(steps)
+    yield first
+    yield from steps
 
 
 def styles() -> tuple[Style, Style]:
@@ -201,6 +212,7 @@ def styles() -> tuple[Style, Style]:
 def to_dice(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, seed: int) -> dict[str, Curve]:
     """Seconds since the first step and Dice after each evaluation; evaluations count, and compilation from a cache."""
     curves: dict[str, Curve] = {}
+    torch.compiler.reset()
     curves["a"] = [(seconds, dice) for seconds, dice in ours(name, there, recipe, seed) if dice is not None]
     for way, style in zip(("b", "b2"), styles(), strict=True):
         began, curves[way] = 0.0, []
@@ -215,8 +227,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS))
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=6, help="of ten steps each, after a first one")
     parser.add_argument("--train", type=int, default=120, help="steps of the trainings to a Dice; 0: none")
     parser.add_argument("--crop", type=int, default=96)
     parser.add_argument("--batch", type=int, default=8)
@@ -225,13 +236,13 @@ def main() -> None:
     root = os.environ.get("UNETSEARCH_DATA")
     data = load_data(DataSettings(path=str(Path(root) / "dsb2018_fluo") if root else "cells"))
     there = on_device(data, find_device(given.device))
-    recipe = Recipe(steps=given.steps + WARM_UP + 1, evaluations=1, crop=given.crop, batch_size=given.batch)
+    recipe = Recipe(crop=given.crop, batch_size=given.batch)
     rows, augmented, trials, ends = [], [], [], []
     with TemporaryDirectory() as cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         for name in given.networks:
             one = replace(there, validation=there.validation[:1])
-            paces = measure(name, data, one, recipe, given.rounds)
+            paces = measure(name, data, one, recipe, given.turns)
             rows.append(row(name, paces, recipe.batch_size))
             for way, words in (("compiled", "torch.compile"), ("graphs", "CUDA graphs")):
                 if way in paces:
@@ -239,10 +250,10 @@ def main() -> None:
             trials.append(trial_row(name, paces, recipe.batch_size, *beginnings(name, recipe, there.device)))
             print(*rows[-2:], trials[-1], sep="\n", flush=True)
             if name in AUGMENTED:
-                paces = measure(name, data, one, replace(recipe, augmentation=1.0), given.rounds)
+                paces = measure(name, data, one, replace(recipe, augmentation=1.0), given.turns)
                 augmented.append(row(name, paces, recipe.batch_size))
                 print(augmented[-1], flush=True)
-            if given.train:
+            if given.train and name in TO_DICE:
                 long, some = replace(recipe, steps=given.train, evaluations=12), there.validation[:16]
                 runs = [to_dice(name, data, replace(there, validation=some), long, seed) for seed in range(given.seeds)]
                 ends.append(end_row(name, runs))

@@ -2,6 +2,8 @@
 
 import sys
 from pathlib import Path
+from statistics import median
+from time import sleep
 
 import numpy as np
 import pytest
@@ -139,13 +141,14 @@ def test_a_pruned_training_is_paid_for_up_to_where_it_was_ended(benchmarks, tmp_
 
 
 def test_the_arithmetic_of_training_speed(benchmarks):
-    from training import pace
+    from training import paced
     from training_tables import Pace, end_row, first, row, trial_row
 
-    assert pace([[9.0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.3, 0.2]], 1) == Pace(0.2, pytest.approx(8.4))
-    starts = [[seconds, 0.2, 0.2, 0.2, 0.2, 0.2] for seconds in (1.2, 0.7)]
-    assert pace(starts, 1) == Pace(0.2, pytest.approx(1.0)), "the slower start: the other one found what was compiled"
-    assert pace([[0.0] * 5 + [0.0] * 9 + [1.0] + [0.0] * 9 + [3.0]], 10).step == pytest.approx(0.2), "a GPU's, by ten"
+    slow = 3.0  # the machine, in the second turn
+    turns = {"a": [[9.0, 0.1], [0.1, 0.1, 0.4], [slow * 0.1]], "c": [[0.2, 0.2], [0.2, 0.2, 0.2], [slow * 0.2]]}
+    found = paced(turns, median)
+    assert found["a"] == Pace(pytest.approx(0.2), pytest.approx(8.7)), "half of (c), whose median is .4"
+    assert found["c"].step == pytest.approx(0.4)
     paces = {"a": Pace(0.2, 0.0), "b": Pace(0.6, 0.0), "c": Pace(0.15, 0.0)}
     assert row("net", paces, 6) == "| net | 30.0 | 10.0 | - | - | - | 40.0 | 3.00 | - | - | - | 0.75 |"
     slower, faster = paces | {"b2": Pace(0.4, 60.0)}, paces | {"b2": Pace(0.1, 60.0), "lib2": Pace(0.1, 0.0)}
@@ -191,20 +194,30 @@ def test_the_loop_of_a_user_trains(benchmarks, workers):
     assert all(seconds > 0 for seconds, _ in found)
 
 
-def test_the_first_steps_of_a_longer_training_can_be_measured(benchmarks, monkeypatch):
+def test_the_trainer_can_be_measured_in_turns(benchmarks, monkeypatch):
     import torch
     import training
 
     from unetsearch.data.load import load_data
     from unetsearch.space.settings import DataSettings
     from unetsearch.training.device_data import on_device
+    from unetsearch.training.metrics import Overlap
 
     monkeypatch.setitem(training.NETWORKS, "small", {"name": "unet", "width": 4, "depth": 1})
     there = on_device(load_data(DataSettings(path="cells")), torch.device("cpu"))
-    recipe = Recipe(steps=1000, evaluations=1, crop=32, batch_size=2)
-    found = list(training.ours("small", there, recipe, until=3))
-    assert len(found) == 3
-    assert all(seconds > 0 and dice is None for seconds, dice in found)
+    recipe = Recipe(steps=1000, evaluations=100, crop=32, batch_size=2)
+    scored = []
+
+    def slowly(*_):
+        sleep(0.5)
+        scored.append(None)
+        return Overlap((1.0,), (1.0,))
+
+    monkeypatch.setattr("unetsearch.training.train.evaluate", slowly)
+    steps = training.ours("small", there, recipe)
+    first, second = training.turn(steps), training.turn(steps)
+    assert (len(first), len(second), len(scored)) == (9, 9, 2)
+    assert all(0 < seconds < 0.4 for seconds in second), "a score takes longer, and is not among them"
 
 
 def test_which_pairs_come_apart(benchmarks):

@@ -83,6 +83,18 @@ def test_steps_are_recorded_where_that_is_asked_for_and_can_be(monkeypatch):
     assert recorder(cuda, "unet3+") is None, "MS-SSIM waits for the device"
 
 
+def test_long_gradients_are_shortened_and_others_are_not_touched(monkeypatch):
+    def norm(longest):
+        monkeypatch.setattr("unetsearch.training.step.GRADIENT_NORM", longest)
+        step = Step(network(), RECIPE, CPU)
+        step(batch_of(0), 1e-2)
+        return torch.nn.utils.get_total_norm([each.grad for each in step.network.parameters()]).item()
+
+    whole = norm(1e9)
+    assert norm(whole / 2) == pytest.approx(whole / 2, rel=1e-4)
+    assert norm(whole * 1.01) == whole
+
+
 def test_a_look_at_the_network_between_two_steps_changes_nothing():
     looked, plain = (Step(network(dropout=0.2), RECIPE, CPU) for _ in range(2))
     torch.manual_seed(1)

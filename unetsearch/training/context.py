@@ -89,8 +89,12 @@ def _shallower(architecture: Architecture, depth: int) -> Architecture:
 
 
 def _seen(images: Tensor, rows: Context, columns: Context) -> Tensor:
+    if images.shape[-2:] == (rows.size, columns.size):
+        return images  # a slice, of all too, costs a copy on its way back
     return images[..., : rows.size, : columns.size]
 
 
 def _answered(logits: Tensor, rows: Context, columns: Context) -> Tensor:
+    if logits.shape[-2:] == (rows.side, columns.side):
+        return logits
     return logits[..., rows.offset : rows.offset + rows.side, columns.offset : columns.offset + columns.side]
