@@ -13,14 +13,14 @@ from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
 from unetsearch.training import compiled
 from unetsearch.training.augment import Batch
-from unetsearch.training.compiled import EARLIEST_END, compiled_after, compiler
+from unetsearch.training.compiled import EARLIEST_END, NARROWEST, compiled_after, compiler
 from unetsearch.training.device_data import on_device
 from unetsearch.training.step import Step
 from unetsearch.training.train import train
 
 CPU = torch.device("cpu")
 LONG = Recipe(steps=1600, evaluations=1, crop=96, batch_size=8)
-TINY = Recipe(steps=4, evaluations=2, crop=16, batch_size=3)
+TINY = Recipe(steps=6, evaluations=3, crop=16, batch_size=3)
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler here")
 
@@ -91,12 +91,12 @@ def equal(one, other):
 @needs_compiler
 @pytest.mark.slow
 def test_compiled_trainings_repeat_bit_for_bit_and_go_on_where_they_were(monkeypatch, caplog):
-    """With dropout; compiled after the first evaluation, as TINY has two."""
+    """With dropout; compiled after the first evaluation, where the two steps before it do not pay for it."""
     caplog.set_level(logging.INFO, "unetsearch")
     data = on_device(load_data(DataSettings(path="cells")), CPU)
     data = replace(data, validation=data.validation[:2])
     eager = trained(data)
-    monkeypatch.setattr(compiled, "PAYS", 0)
+    monkeypatch.setattr(compiled, "PAYS", 3 * TINY.batch_size * TINY.crop**2 / NARROWEST)
     first, state = trained(data), trained(data, until=3)
     assert equal(first, trained(data, state=state))
     assert first[0][0] == eager[0][0]
