@@ -240,6 +240,7 @@ def main() -> None:
     rows, augmented, trials, ends = [], [], [], []
     with TemporaryDirectory() as cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        torch.compile(torch.sin)(torch.ones(8))  # what a process does once is not the first way's
         for name in given.networks:
             one = replace(there, validation=there.validation[:1])
             paces = measure(name, data, one, recipe, given.turns)

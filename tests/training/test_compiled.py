@@ -19,7 +19,7 @@ from unetsearch.training.step import Step
 from unetsearch.training.train import train
 
 CPU = torch.device("cpu")
-LONG = Recipe(steps=1600, evaluations=1, crop=96, batch_size=8)
+LONG = Recipe(steps=2000, evaluations=1, crop=96, batch_size=8)
 TINY = Recipe(steps=6, evaluations=3, crop=16, batch_size=3)
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler here")
