@@ -17,7 +17,7 @@ from unetsearch.space.recipe import Recipe
 PAYS = 250 * 8 * 96**2
 """Pixels of all steps, for each channel at the full size, from which on the time to compile comes in again.
 
-Measured at 8 and 16 channels (benchmarks/results/training-cpu.md): 2,000 and 4,000 steps of 8 crops of 96x96.
+Measured at 8 and 16 channels (benchmarks/results/training-unetpp-cpu.md): 2,000 and 4,000 steps of 8 crops of 96x96.
 """
 
 NARROWEST, WIDEST = 8, 16
