@@ -81,7 +81,7 @@ def plain_loop(
     score: Callable[[nn.Module], float] | None = None,
 ) -> Iterator[tuple[float, float | None]]:
     """Seconds of each step, with the validation Dice after each of `recipe.evaluations` parts of the steps."""
-    expert = style.tuned and device.type == "cuda"  # there only the clock is waited for
+    expert = style.tuned and device.type == "cuda"  # who looks at no loss, which would wait for the device
     layout = torch.channels_last if style.tuned else torch.contiguous_format
     network.to(device, memory_format=layout)
     trained = torch.compile(network) if style.compiled else network

@@ -1,6 +1,6 @@
 """Whether search and confirmation find a depth that sees enough: rings, of which only the middle is to be found.
 
-    python benchmarks/rings.py [--seeds 0 1 2 ...]
+    python benchmarks/rings.py [--seeds 5 6 ...]
 
 Each foreground pixel of the embedded set `rings` lies at least 11 px from what tells it. A plain U-Net of depth 1 sees
 9 px in every direction and cannot know it; one of depth 2 sees 22 px, the whole ring. For each seed (of the search and
@@ -21,6 +21,9 @@ from unetsearch.graph.build import build_graph
 from unetsearch.graph.receptive import receptive_fields
 from unetsearch.report.confirmation import Factor
 
+SEEDS = (5, 6, 7, 8, 9)
+"""On 0 to 4 the length of the trainings was chosen."""
+
 RESULTS = Path(__file__).parent / "results"
 
 SPACE = """
@@ -34,7 +37,7 @@ search: {trials: 6, seed: SEED}
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     given = parser.parse_args()
     rows = []
     for seed in given.seeds:
@@ -72,8 +75,9 @@ def row(seed: int, factor: Factor) -> str:
     """A line of the table."""
     decided = factor.verdict.decided
     words = f"depth {decided}" if decided is not None else f"undecided: {', '.join(map(str, factor.verdict.possible))}"
-    dices = [f"{standing.mean:.3f}" for standing in factor.standings]
-    lower = factor.standings[0].lower
+    standings = {standing.label: standing for standing in factor.standings}
+    dices = [f"{standings[depth].mean:.3f}" if depth in standings else "-" for depth in (1, 2, 3)]
+    lower = standings[1].lower if 1 in standings else None
     right = decided is not None and radius(int(decided)) >= NEEDED and bool(lower)
     return f"| {seed} | {words} | {' | '.join(dices)} | {lower or 0:.3f} | {'yes' if right else 'no'} |"
 

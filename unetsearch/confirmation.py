@@ -19,7 +19,7 @@ from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import Confirmation
 from unetsearch.report.write import leave_report, what_is_confirmed
 from unetsearch.search.confirm import MOST_FOLDS, Planned, Repetition, longer, measured, planned, tunings
-from unetsearch.search.confirmed import Confirmed, Key, Plan, open_confirmed, read_confirmed
+from unetsearch.search.confirmed import Confirmed, Plan, open_confirmed, read_confirmed
 from unetsearch.search.events import Event, Noted, SearchedAgain
 from unetsearch.search.finalists import candidates, chosen, finalists, labels_of
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
@@ -271,7 +271,7 @@ def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float |
     """Trains and tests what is planned and not done yet."""
     space = wanted.opened.space
     with Pool(setups(space, wanted.data, wanted.devices), stall=space.search.stall) as pool:
-        for stage in _stages(wanted, plan, confirmed):
+        for stage in (stages := _stages(wanted, plan, confirmed)):
             repetition = Repetition(stage, confirmed, pool, wanted.folder, seed=space.search.seed, seconds=seconds)
             try:
                 for event in repetition.run():
@@ -280,17 +280,12 @@ def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float |
                 repetition.close()
                 raise
             if repetition.left:
-                wanted.happened(Noted(_left(repetition.left, plan, stage[0].key)))
+                later = ", and those with other steps" if next(stages, None) is not None else ""
+                left = f"the time is spent, {repetition.left} trainings are left{later}"
+                wanted.happened(Noted(f"{left}: a longer --time goes on with them"))
                 break
         if found := what_is_confirmed(confirmed.studies):
             measured(found.networks, confirmed, pool)
-
-
-def _left(count: int, plan: Plan, key: Key) -> str:
-    """What the time did not suffice for, of the stage of a key and after it."""
-    *_, last = (1.0, *(budget for budget in plan.budgets if budget != 1))
-    later = "" if key.budget == last and not key.tuning else ", and those with other steps"
-    return f"the time is spent, {count} trainings are left{later}: a longer --time goes on with them"
 
 
 def _stages(wanted: _Wanted, plan: Plan, confirmed: Confirmed) -> Iterator[list[Planned]]:

@@ -121,7 +121,7 @@ def test_a_network_that_learns_nothing_in_a_training_is_compared_as_all_are_and_
     lines = answer(found, "cells")
     assert [each.label for each in found.factors[0].standings] == [1, 2, 3]
     assert found.factors[0].verdict.decided is None, "depth 3 may be better by all that such a mean may be off"
-    assert "Learnt nothing in some trainings, which widens what is known of all: #3 in 1 of 6." in lines
+    assert "Learnt nothing in some trainings, which widens all bounds: #3 in 1 of 6." in lines
     nested = replace(plan, nested=True, finalists=plan.finalists * 3)
     assert confirmed(nested, collapsing).unlearnt == ("#3 of the search without fold 2 in 1 of 2",)
 

@@ -32,7 +32,7 @@ def test_one_owner_at_a_time(tmp_path):
     folder = create_folder(tmp_path / "study")
     with owned(folder), pytest.raises(StudyError) as caught, owned(folder):
         pass
-    assert str(caught.value) == (f"{folder.path}: another process is running this study; wait until it is done")
+    assert str(caught.value) == f"{folder.path}: another process is running this study; wait until it is done"
     with owned(folder):
         pass
 

@@ -57,7 +57,7 @@ def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
     if confirmed.left_out:
         yield f"Left out, since trainings of theirs failed: {', '.join(confirmed.left_out)}."
     if confirmed.unlearnt:
-        yield f"Learnt nothing in some trainings, which widens what is known of all: {', '.join(confirmed.unlearnt)}."
+        yield f"Learnt nothing in some trainings, which widens all bounds: {', '.join(confirmed.unlearnt)}."
     yield from _what(confirmed)
 
 

@@ -98,9 +98,8 @@ class Resident:
         places = down[:, :, None] + across[:, None, :]
 
         def taken(maps: Tensor) -> Tensor:
-            flat = (
-                maps.flatten() if maps.shape[1:].numel() == 1 else maps
-            )  # numbers are looked up faster than rows of one
+            # numbers are looked up faster than rows of one
+            flat = maps.flatten() if maps.shape[1:].numel() == 1 else maps
             return flat.index_select(0, places.flatten()).view(*places.shape, *maps.shape[1:])
 
         images, weights = taken(self.pixels).permute(0, 3, 1, 2), self.weights

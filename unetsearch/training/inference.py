@@ -129,9 +129,7 @@ def _logits(network: Network, images: Tensor, how: Inference) -> Tensor:
 
 def _even(graph: Graph, images: Tensor) -> Tensor:
     """Mirrored beyond the last row and column until every pooling halves evenly, as it does in training crops."""
-    if not graph.padded:
-        return images  # these are mirrored as far as the network reads
-    step = 2**graph.depth
+    step = 2**graph.depth if graph.padded else 1  # else they are mirrored as far as the network reads
     for dimension in (-2, -1):
         side = images.shape[dimension]
         if side % step:
