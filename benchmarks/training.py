@@ -28,7 +28,7 @@ from library import LIBRARY
 from plain_loop import TURN, Style, plain_loop, wait
 from torch import nn
 from torch._inductor.utils import fresh_cache
-from training_tables import LENGTHS, Beginnings, Curve, Pace, end_row, page, row, trial_row
+from training_tables import Curve, Pace, end_row, page, row, trial_row
 
 import unetsearch
 from unetsearch.data.dataset import SegmentationData
@@ -36,7 +36,6 @@ from unetsearch.data.load import load_data
 from unetsearch.network.network import Network
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
-from unetsearch.training.compiled import compiled_after
 from unetsearch.training.device import autocast, find_device, memory_format
 from unetsearch.training.device_data import DeviceData, on_device
 from unetsearch.training.heads import outputs_loss
@@ -142,15 +141,13 @@ def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
     """Every way, in turns; whatever is compiled is compiled in the first one."""
     plain, tuned = styles()
     recipe = replace(recipe, steps=TURN * (turns + 1), evaluations=turns + 1)
-    long = replace(recipe, steps=LENGTHS[-1], evaluations=LENGTHS[-1] // TURN)
-    ways: dict[str, Steps] = {}
     torch.compiler.reset()
-    if compiled_after(network(name, there.device).graph, long, there.device) is not None:
-        ways["compiled"] = ours(name, there, long)  # the first one: it forgets what others compiled
-    ways["a"] = ours(name, there, recipe)
-    ways["b"] = loop(network(name, there.device), data, there, recipe, plain)
-    ways["b2"] = loop(network(name, there.device), data, there, recipe, tuned)
-    ways["c"] = bare(name, there, recipe)
+    ways = {
+        "a": ours(name, there, recipe),
+        "b": loop(network(name, there.device), data, there, recipe, plain),
+        "b2": loop(network(name, there.device), data, there, recipe, tuned),
+        "c": bare(name, there, recipe),
+    }
     if there.device.type == "cuda":
         ways["graphs"] = with_graphs(name, there, recipe)
     if name in LIBRARY:
@@ -178,16 +175,6 @@ def paced(seconds: dict[str, list[list[float]]], middle: Callable[[list[float]],
         step = share * median(steps["c"])
         found[way] = Pace(step, sum(first) - len(first) * step)
     return found
-
-
-def beginnings(name: str, recipe: Recipe, device: torch.device) -> tuple[Beginnings, Beginnings]:
-    """Of trainings by themselves, and of those in a search."""
-    graph = network(name, device).graph
-    recipes = (replace(recipe, evaluations=parts) for parts in (1, Recipe().evaluations))
-    alone, searched = (
-        {steps: compiled_after(graph, replace(each, steps=steps), device) for steps in LENGTHS} for each in recipes
-    )
-    return alone, searched
 
 
 def tuned_library(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe) -> Steps:
@@ -245,10 +232,9 @@ def main() -> None:
             one = replace(there, validation=there.validation[:1])
             paces = measure(name, data, one, recipe, given.turns)
             rows.append(row(name, paces, recipe.batch_size))
-            for way, words in (("compiled", "torch.compile"), ("graphs", "CUDA graphs")):
-                if way in paces:
-                    rows.append(row(f"{name}, (a) with {words}", paces | {"a": paces[way]}, recipe.batch_size))
-            trials.append(trial_row(name, paces, recipe.batch_size, *beginnings(name, recipe, there.device)))
+            if "graphs" in paces:
+                rows.append(row(f"{name}, (a) with CUDA graphs", paces | {"a": paces["graphs"]}, recipe.batch_size))
+            trials.append(trial_row(name, paces, recipe.batch_size))
             print(*rows[-2:], trials[-1], sep="\n", flush=True)
             if name in AUGMENTED:
                 paces = measure(name, data, one, replace(recipe, augmentation=1.0), given.turns)

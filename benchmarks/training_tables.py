@@ -1,7 +1,6 @@
 """The tables of `training.py`."""
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from statistics import mean, median, stdev
@@ -17,9 +16,6 @@ TRIAL = 300
 
 LENGTHS = range(50, 100_001, 50)
 """Steps of all trials that are looked at."""
-
-Beginnings = Mapping[int, int | None]
-"""By the length of a training, the step after which this trainer compiles it; None: never."""
 
 Curve = list[tuple[float, float]]
 """Seconds, and the Dice that was reached by then."""
@@ -44,31 +40,15 @@ def row(name: str, paces: dict[str, Pace], batch: int) -> str:
     return f"| {name} | {' | '.join(shown)} | {' | '.join(ratios)} |"
 
 
-def trial_row(name: str, paces: dict[str, Pace], batch: int, alone: Beginnings, searched: Beginnings) -> str:
-    """A line of the table of whole trials, of trainings by themselves and of those in a search."""
+def trial_row(name: str, paces: dict[str, Pace], batch: int) -> str:
+    """A line of the table of whole trials."""
     ours, tuned = paces["a"], paces["b2"]
     rates = [f"{TRIAL * batch / paces[way].of(TRIAL):.1f}" if way in paces else "-" for way in ("a", "b2", "lib2")]
     ratios = [f"{paces[way].of(TRIAL) / ours.of(TRIAL):.2f}" if way in paces else "-" for way in ("b2", "lib2")]
     gain = ours.step - tuned.step
     ahead = f"{(tuned.start - ours.start) / gain:.0f}" if gain > 0 else "never"
-    compiled = next((str(steps) for steps, begins in alone.items() if begins is not None), "never")
-    return f"| {name} | {' | '.join([*rates, *ratios, f'{tuned.start:.1f}', ahead, compiled])} | " + (
-        f"{_least(paces, alone)} | {_least(paces, searched)} |"
-    )
-
-
-def _least(paces: dict[str, Pace], beginnings: Beginnings) -> str:
-    """The least ratio to a tuned loop that compiles at once, and the length of that training."""
-
-    def ratio(steps: int) -> float:
-        begins = beginnings[steps]
-        if begins is None:
-            return paces["b2"].of(steps) / paces["a"].of(steps)
-        plain = paces["a"].of(begins) if begins else 0.0
-        return paces["b2"].of(steps) / (plain + paces["compiled"].of(steps - begins))
-
-    least = min(beginnings, key=ratio)
-    return f"{ratio(least):.2f} at {least}"
+    least = min(tuned.of(steps) / ours.of(steps) for steps in LENGTHS)
+    return f"| {name} | {' | '.join([*rates, *ratios, f'{tuned.start:.1f}', ahead])} | {least:.2f} |"
 
 
 def page(
@@ -94,13 +74,11 @@ def page(
     lines += [
         "",
         f"Images a second of a whole trial of {TRIAL} steps, compilation included; the seconds that (b2) takes before "
-        "it is up to speed; the steps after which it would be ahead of (a) if that were never compiled, and those from "
-        f"which (a) is compiled; and the least a/b2 of all lengths up to {LENGTHS[-1]:,} steps, of a training by "
-        "itself and of one in a search, which may first be ended after a sixth (both computed from the median step and "
-        "the start of each way):",
+        "it is up to speed; the steps after which it would be ahead of (a); and the least a/b2 of all lengths up to "
+        f"{LENGTHS[-1]:,} steps (computed from the median step and the start of each way):",
         "",
-        "| network | a | b2 | lib2 | a/b2 | a/lib2 | seconds | ahead after | compiled | least a/b2 | in a search |",
-        "|---" * 11 + "|",
+        "| network | a | b2 | lib2 | a/b2 | a/lib2 | seconds | ahead after | least a/b2 |",
+        "|---" * 9 + "|",
         *trials,
     ]
     if ends:

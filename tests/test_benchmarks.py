@@ -152,19 +152,8 @@ def test_the_arithmetic_of_training_speed(benchmarks):
     paces = {"a": Pace(0.2, 0.0), "b": Pace(0.6, 0.0), "c": Pace(0.15, 0.0)}
     assert row("net", paces, 6) == "| net | 30.0 | 10.0 | - | - | - | 40.0 | 3.00 | - | - | - | 0.75 |"
     slower, faster = paces | {"b2": Pace(0.4, 60.0)}, paces | {"b2": Pace(0.1, 60.0), "lib2": Pace(0.1, 0.0)}
-    never = dict.fromkeys((50, 600, 100_000))
-    assert trial_row("net", slower, 6, never, never).endswith(
-        "| 30.0 | 10.0 | - | 3.00 | - | 60.0 | never | never | 2.00 at 100000 | 2.00 at 100000 |"
-    )
-    assert trial_row("net", faster, 6, never, never) == (
-        "| net | 30.0 | 20.0 | 60.0 | 1.50 | 0.50 | 60.0 | 600 | never | 0.50 at 100000 | 0.50 at 100000 |"
-    )
-    compiled = faster | {"compiled": Pace(0.1, 50.0)}
-    alone, searched = {599: None, 600: 0, 1200: 0}, {599: None, 600: None, 700: None, 1200: 200}
-    told = trial_row("net", compiled, 6, alone, searched)
-    assert told.endswith("| 60.0 | 600 | 600 | 1.00 at 599 | 0.93 at 700 |"), "just before it is compiled"
-    told = trial_row("net", compiled, 6, alone, {1200: 200, 2000: 0})
-    assert told.endswith("| 0.95 at 1200 |"), "180 s beside 40 for its beginning and 150"
+    assert trial_row("net", slower, 6).endswith("| 30.0 | 10.0 | - | 3.00 | - | 60.0 | never | 2.00 |")
+    assert trial_row("net", faster, 6) == "| net | 30.0 | 20.0 | 60.0 | 1.50 | 0.50 | 60.0 | 600 | 0.50 |"
     curve = [(1.0, 0.5), (2.0, 0.8), (3.0, 0.9)]
     assert [first(curve, dice) for dice in (0.5, 0.7, 0.95)] == [1.0, 2.0, float("inf")]
     runs = [{"a": [(1.0, 0.85)], "b": [(seconds, 0.8)], "b2": [(1.0, 0.5)]} for seconds in (5.0, 6.0, 9.0)]

@@ -39,7 +39,7 @@ def test_every_block_value_builds_and_runs_forward_and_backward(values, norm, ac
     loss.backward()
     assert torch.isfinite(loss)
     kinds = Counter(type(module).__name__ for module in net.modules())
-    assert ("BatchNorm2d" in kinds, "GroupNorm" in kinds) == (norm == "batch", norm == "group")
+    assert ("BatchNorm" in kinds, "GroupNorm" in kinds) == (norm == "batch", norm == "group")
     assert kinds[{"relu": "ReLU", "leaky_relu": "LeakyReLU", "silu": "SiLU", "gelu": "GELU"}[activation]] > 0
 
 

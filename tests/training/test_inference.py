@@ -11,7 +11,7 @@ from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.context import mirrored
 from unetsearch.training.device_data import DeviceData, Pair, Resident
-from unetsearch.training.inference import Inference, evaluate, predict, tile_side
+from unetsearch.training.inference import Inference, _logits, evaluate, predict, tile_side
 from unetsearch.training.train import train
 
 CPU = torch.device("cpu")
@@ -82,6 +82,10 @@ def test_flips_and_turns_give_the_same_whichever_way_an_image_lies(trained, larg
     assert (straight != back).float().mean() < 2e-3, "up to the rounding of bfloat16"
     alone = predict(trained, [image, image.rot90(1, (1, 2)).flip(2)])
     assert (alone[0] != alone[1].flip(1).rot90(-1, (0, 1))).float().mean() > 2e-3
+    uneven = image[None, :, :-1, :-3]  # is mirrored to even sides, each of the eight by itself
+    with torch.inference_mode():
+        straight, turned = (_logits(trained, each, Inference(turns=True)) for each in (uneven, uneven.rot90(1, (2, 3))))
+    assert torch.allclose(straight, turned.rot90(-1, (2, 3)), atol=1e-4)
     assert evaluate(trained, large, 2, Inference(turns=True)).dice[0] > evaluate(trained, large, 2).dice[0] - 0.005
 
 

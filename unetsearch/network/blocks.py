@@ -52,7 +52,7 @@ class ResidualBlock(nn.Module):
             shortcut = x[..., :: self.stride, :: self.stride]
         if self.shortcut is not None:
             shortcut = self.shortcut(shortcut)
-        return shortcut + self.body(x)  # type: ignore[no-any-return]
+        return self.body(x) + shortcut  # type: ignore[no-any-return]
 
 
 class ResidualStem(ResidualBlock):

@@ -15,7 +15,8 @@ from unetsearch.graph.sizes import block_size, node_sizes
 from unetsearch.network.backbones import Stages
 from unetsearch.network.blocks import BLOCKS
 from unetsearch.network.guidance import Presence
-from unetsearch.network.nodes import GraphEdge, Resize, Size
+from unetsearch.network.nodes import GraphEdge
+from unetsearch.network.resample import Resize, Size
 from unetsearch.network.units import head
 
 COST_IMAGE_SIZE: Size = (256, 256)

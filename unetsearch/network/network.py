@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from unetsearch.graph.graph import INPUT, Block, Graph, Head
 from unetsearch.network.backbones import Stages
+from unetsearch.network.depthwise import train_depthwise_quickly
 from unetsearch.network.guidance import Presence, guided, mean_of
-from unetsearch.network.nodes import GraphNode, Resize, Size, module_name
+from unetsearch.network.nodes import GraphNode, module_name
+from unetsearch.network.resample import Resize, Size
 from unetsearch.network.units import head
 
 
@@ -51,6 +53,7 @@ class Network(nn.Module):
         self.resize = Resize("bilinear")
         self.apply(_initialise)
         self.backbone = _stages(graph)  # has weights of its own
+        train_depthwise_quickly(self)
         self._last_uses = _last_uses(graph)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,52 +2,13 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from unetsearch.graph.graph import Block, Edge, Node
 from unetsearch.network.blocks import BLOCKS
+from unetsearch.network.concatenation import concatenated
+from unetsearch.network.resample import Crop, Resize, Size, TransposedConvolution
 from unetsearch.network.units import convolution_unit
-
-Size = tuple[int, int]
-
-
-class Resize(nn.Module):
-    """Interpolation to a given size: (B, C, h, w) -> (B, C, *size).
-
-    `bilinear_aligned`: the centres of the corner pixels stay where they are (align_corners).
-    """
-
-    def __init__(self, mode: str) -> None:
-        super().__init__()
-        self.mode = mode.removesuffix("_aligned")
-        self.align = mode.endswith("_aligned") if self.mode == "bilinear" else None
-
-    def forward(self, x: Tensor, size: Size) -> Tensor:
-        """(B, C, h, w) -> (B, C, *size)."""
-        return functional.interpolate(x, size=size, mode=self.mode, align_corners=self.align)
-
-
-class Crop(nn.Module):
-    """The centre: (B, C, h, w) -> (B, C, *size)."""
-
-    def forward(self, x: Tensor, size: Size) -> Tensor:
-        """(B, C, h, w) -> (B, C, *size)."""
-        top, left = (x.shape[-2] - size[0]) // 2, (x.shape[-1] - size[1]) // 2
-        return x[..., top : top + size[0], left : left + size[1]]
-
-
-class TransposedConvolution(nn.ConvTranspose2d):
-    """An up-convolution that ends at the size asked for: the pixels that halving lost come back as bias only."""
-
-    def forward(self, x: Tensor, size: Size | None) -> Tensor:  # type: ignore[override]
-        """(B, in, h, w) -> (B, out, *size), with size - h * stride below the stride; None: exactly h * stride."""
-        stride = int(self.stride[0])
-        if size is None:
-            return functional.conv_transpose2d(x, self.weight, self.bias, stride)
-        padding = [size[0] - x.shape[-2] * stride, size[1] - x.shape[-1] * stride]
-        return functional.conv_transpose2d(x, self.weight, self.bias, stride, output_padding=padding)
 
 
 class GraphEdge(nn.Module):
@@ -103,7 +64,7 @@ class GraphNode(nn.Module):
         for edge, x in reversed(list(zip(self.edges.values(), inputs, strict=True))):
             features.insert(0, edge(x, size))
             size = size or (features[0].shape[-2], features[0].shape[-1])  # skips are cropped to what leads up
-        return self.block(features[0] if len(features) == 1 else torch.cat(features, 1))  # type: ignore[no-any-return]
+        return self.block(concatenated(features))  # type: ignore[no-any-return]
 
 
 def module_name(node: str) -> str:

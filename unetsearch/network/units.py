@@ -5,14 +5,15 @@ from collections.abc import Callable
 from torch import nn
 
 from unetsearch.graph.graph import Block, Convolution
+from unetsearch.network.norm import BatchNorm, GroupNorm
 from unetsearch.space.architecture import Activation, Norm
 
 GROUP = 4
 """Channels a group of `norm: group`."""
 
 NORMS: dict[Norm, Callable[[int], nn.Module | None]] = {
-    "batch": nn.BatchNorm2d,
-    "group": lambda channels: nn.GroupNorm(channels // GROUP, channels),
+    "batch": BatchNorm,
+    "group": lambda channels: GroupNorm(channels // GROUP, channels),
     "none": lambda _: None,
 }
 

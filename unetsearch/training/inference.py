@@ -10,7 +10,6 @@ from torch import Tensor
 
 from unetsearch.data.dataset import IGNORE
 from unetsearch.data.objects import connected, object_f1
-from unetsearch.graph.graph import Graph
 from unetsearch.network.cost import COST_IMAGE_SIZE, cost
 from unetsearch.network.guidance import mean_of
 from unetsearch.network.network import Network
@@ -114,28 +113,28 @@ def _alike(images: Sequence[Tensor]) -> Iterator[Tensor]:
 
 def _logits(network: Network, images: Tensor, how: Inference) -> Tensor:
     """(B, C, H, W) -> (B, K, H, W)."""
-    height, width = images.shape[-2:]
-    images = _even(network.graph, images)
     if not how.turns:
-        return _tiled(network, images, how)[..., :height, :width]
+        return _whole(network, images, how)
     each = []
     for flip in (False, True):
         for turns in range(4):
             turned = (images.flip(-1) if flip else images).rot90(turns, (-2, -1))
-            back = _tiled(network, turned, how).rot90(-turns, (-2, -1))
+            back = _whole(network, turned, how).rot90(-turns, (-2, -1))
             each.append(back.flip(-1) if flip else back)
-    return mean_of(each)[..., :height, :width]
+    return mean_of(each)
 
 
-def _even(graph: Graph, images: Tensor) -> Tensor:
-    """Mirrored beyond the last row and column until every pooling halves evenly, as it does in training crops."""
-    step = 2**graph.depth if graph.padded else 1  # else they are mirrored as far as the network reads
+def _whole(network: Network, images: Tensor, how: Inference) -> Tensor:
+    """Of whole images, mirrored beyond their last row and column until every pooling halves evenly, as in training."""
+    height, width = images.shape[-2:]
+    step = 2**network.graph.depth if network.graph.padded else 1  # else they are mirrored as far as the network reads
     for dimension in (-2, -1):
         side = images.shape[dimension]
         if side % step:
             places = mirror_indices(side, 0, ceil(side / step) * step).to(images.device)
             images = images.index_select(dimension, places)
-    return images.contiguous(memory_format=memory_format(images.device))
+    images = images.contiguous(memory_format=memory_format(images.device))
+    return _tiled(network, images, how)[..., :height, :width]
 
 
 def _tiled(network: Network, images: Tensor, how: Inference) -> Tensor:

@@ -1,6 +1,5 @@
 """One optimizer step: forward, backward, update. On CUDA it can be recorded once and then replayed."""
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -11,16 +10,13 @@ from torch import Tensor
 
 from unetsearch.errors import first_line
 from unetsearch.graph.sizes import context
-from unetsearch.network.network import Network, Outputs
+from unetsearch.network.network import Network
 from unetsearch.space.recipe import WINDOWED, Loss, Recipe
 from unetsearch.training.augment import Batch
-from unetsearch.training.compiled import Outputting, compiled
 from unetsearch.training.context import outputs_of
 from unetsearch.training.device import autocast, memory_format
 from unetsearch.training.heads import outputs_loss
 from unetsearch.training.losses import Truth
-
-logger = logging.getLogger(__name__)
 
 GRADIENT_NORM = 12.0
 """Gradients longer than this are shortened: a rare wild batch shall not decide a training."""
@@ -61,12 +57,11 @@ class Step:
         self.network = network
         self.recipe = recipe
         self.loss_sum = torch.zeros((), device=device)
+        self._parameters = list(network.parameters())
         self._device = device
         self._parts = parts
         self._classes = classes
         self._frame = context(network.graph, recipe.crop)
-        self._outputs: Outputting = self._eager
-        self._compiles = False
         self._record = record
         self._done = 0
         self._still: Batch | None = None  # where a recorded step reads its batch
@@ -75,7 +70,7 @@ class Step:
         # a recorded step reads its rate from the device
         self._rate = torch.zeros((), device=device) if device.type == "cuda" else None
         self._optimizer = torch.optim.AdamW(
-            network.parameters(),
+            self._parameters,
             recipe.learning_rate if self._rate is None else self._rate,
             weight_decay=recipe.weight_decay,
             fused=True,
@@ -84,7 +79,8 @@ class Step:
 
     def __call__(self, batch: Batch, rate: float) -> None:
         """One step on a batch at a learning rate."""
-        self.network.train()
+        if not self.network.training:
+            self.network.train()
         self._set(rate)
         self._done += 1
         if self._replay is None and self._record is not None and self._done > WARM_UP:
@@ -94,14 +90,8 @@ class Step:
             self._replay()
         elif self._record is not None and self._device.type == "cuda":
             self._aside(batch)
-        elif self._compiles:
-            self._compiled(batch)
         else:
             self._computed(batch)
-
-    def compile(self) -> None:
-        """The next step compiles the network for itself and those after it; where that fails they go on without."""
-        self._compiles = True
 
     @property
     def replayed(self) -> bool:
@@ -130,7 +120,7 @@ class Step:
         for part in batch.split(self._parts):
             images = part.images.contiguous(memory_format=memory_format(self._device))
             with autocast(self._device):
-                outputs = self._outputs(images)
+                outputs = outputs_of(self.network, images, self._frame)
             truth = Truth(self.network.graph.out_channels, part.masks, part.weights, self._classes)
             loss = outputs_loss(self.recipe, outputs, truth) * (len(part.images) / len(batch.images))
             loss.backward()  # type: ignore[no-untyped-call]
@@ -140,26 +130,9 @@ class Step:
 
     def _shorten(self) -> None:
         """Where nothing waits for a look at the norm, gradients that are short enough are not touched."""
-        gradients = [each.grad for each in self.network.parameters() if each.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if self._device.type != "cpu" or norm > GRADIENT_NORM:
-            torch.nn.utils.clip_grads_with_norm_(self.network.parameters(), GRADIENT_NORM, norm)
-
-    def _eager(self, images: Tensor) -> Outputs:
-        return outputs_of(self.network, images, self._frame)
-
-    def _compiled(self, batch: Batch) -> None:
-        """A step that compiles both ways through the network; one that failed left no weight changed."""
-        self._compiles = False
-        loss_sum = self.loss_sum.clone()
-        try:
-            self._outputs = compiled(self._eager)
-            self._computed(batch)
-        except (RuntimeError, OSError, ImportError) as error:
-            logger.info("trained without torch.compile: %s", first_line(error))
-            self._outputs = self._eager
-            self.loss_sum.copy_(loss_sum)
-            self._computed(batch)
+        norm = torch.nn.utils.get_total_norm([each.grad for each in self._parameters if each.grad is not None])
+        if self._device.type != "cpu" or not norm <= GRADIENT_NORM:
+            torch.nn.utils.clip_grads_with_norm_(self._parameters, GRADIENT_NORM, norm)
 
     def _recorded(self, batch: Batch, record: Recorder) -> None:
         """Records a step on memory that stays; never tries twice."""

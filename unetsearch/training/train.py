@@ -15,7 +15,6 @@ from unetsearch.space.recipe import MEDIAN_FREQUENCY, Recipe
 from unetsearch.training.average import Average
 from unetsearch.training.batches import batches
 from unetsearch.training.checkpoint import Pulse, State, random_state, set_random_state
-from unetsearch.training.compiled import compiled_after
 from unetsearch.training.device import memory_format
 from unetsearch.training.device_data import DeviceData
 from unetsearch.training.inference import evaluate
@@ -60,7 +59,6 @@ def train(
     average = Average(network, recipe)
     scored = average.network
     classes, record = class_weights(recipe, data), recorder(device, recipe.loss)
-    begins = compiled_after(network.graph, recipe, device)
     take = Step(network, recipe, device, parts=parts, classes=classes, record=record)
     evaluations = {round(recipe.steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)}
     done, since = 0, 0
@@ -91,8 +89,6 @@ def train(
     margin = context(network.graph, recipe.crop).margin
     crops = batches(source, recipe, seed, margin, start=done)
     for step, batch in enumerate(islice(crops, recipe.steps - done), start=done + 1):
-        if begins is not None and step == max(begins, done) + 1:
-            take.compile()
         take(batch, recipe.learning_rate * learning_rate_factor(step - 1, recipe))
         average.update(step)
         since += 1

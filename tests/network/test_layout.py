@@ -1,0 +1,166 @@
+"""Where channels lie last, some operations are not torch's own: the values and gradients are."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from unetsearch.graph.build import build_graph
+from unetsearch.graph.references import reference
+from unetsearch.network import norm
+from unetsearch.network.concatenation import concatenated
+from unetsearch.network.depthwise import Depthwise
+from unetsearch.network.network import build_network
+from unetsearch.network.nodes import GraphNode
+from unetsearch.network.norm import BatchNorm, GroupNorm
+from unetsearch.network.resample import TransposedConvolution
+
+TYPES = pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
+
+
+def lying_last(*shape, dtype=torch.float32):
+    values = (torch.randn(shape) + 1).to(dtype)
+    return values.contiguous(memory_format=torch.channels_last).requires_grad_()
+
+
+def last(x):
+    return x.is_contiguous(memory_format=torch.channels_last)
+
+
+def gradients(module, outputs, *inputs):
+    """Of the inputs and the parameters, for a sum that weighs each value differently."""
+    weights = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(1)).to(outputs.dtype)
+    return torch.autograd.grad((outputs * weights).sum(), (*inputs, *module.parameters()))
+
+
+def assert_near(found, wanted, near):
+    for one, other in zip(found, wanted, strict=True):
+        assert one.dtype == other.dtype
+        assert (one.float() - other.float()).abs().max() <= near * other.float().abs().max()
+
+
+@TYPES
+@pytest.mark.parametrize("channels", [4, 8, 12, 24, 40])
+def test_batch_norm_of_few_channels(channels, dtype, near, monkeypatch):
+    monkeypatch.setattr(norm, "LEAST", 1)
+    own, plain = BatchNorm(channels), nn.BatchNorm2d(channels)
+    with torch.no_grad():
+        own.weight.uniform_(0.5, 2)
+        own.bias.uniform_(-1, 1)
+    plain.load_state_dict(own.state_dict())
+    for _ in range(2):
+        x = lying_last(3, channels, 8, 16, dtype=dtype)
+        found, wanted = own(x), plain(x)
+        assert "Folded" in found.grad_fn.name()
+        assert last(found)
+        assert_near([found], [wanted], near)
+        assert_near(gradients(own, found, x), gradients(plain, wanted, x), near)
+    assert_near(own.state_dict().values(), plain.state_dict().values(), 1e-5)
+    assert torch.equal(own.eval()(x), functional.batch_norm(x, own.running_mean, own.running_var, own.weight, own.bias))
+
+
+def test_batch_norm_leaves_to_torch_what_torch_is_quick_at():
+    for x in (
+        torch.randn(2, 8, 128, 128),  # channels lie first
+        lying_last(2, 16, 128, 128),
+        lying_last(2, 8, 64, 128),  # small
+        lying_last(3, 8, 129, 129),  # does not fold
+    ):
+        assert "Folded" not in BatchNorm(x.shape[1])(x).grad_fn.name()
+    assert "Folded" in BatchNorm(8)(lying_last(2, 8, 128, 128)).grad_fn.name()
+
+
+@TYPES
+def test_group_norm(dtype, near):
+    own, plain, x = GroupNorm(3, 12), nn.GroupNorm(3, 12), lying_last(2, 12, 8, 6, dtype=dtype)
+    found, wanted = own(x), plain(x.contiguous())
+    assert last(found)
+    assert_near([found], [wanted], near)
+    assert_near(gradients(own, found, x), gradients(plain, wanted, x), near)
+
+
+@TYPES
+@pytest.mark.parametrize("size", [None, (13, 16)])
+def test_transposed_convolution(size, dtype, near):
+    own, x = TransposedConvolution(6, 4, 2, stride=2), lying_last(3, 6, 6, 8, dtype=dtype)
+    padding = [1, 0] if size else [0, 0]
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        found = own(x, size)
+        wanted = functional.conv_transpose2d(x, own.weight, own.bias, 2, output_padding=padding)
+    assert "BiasApart" in found.grad_fn.name()
+    assert torch.equal(found, wanted)
+    assert_near(gradients(own, found, x), gradients(own, wanted, x), near)
+    with torch.no_grad():
+        assert_near([own(x.float(), size)], [wanted.float()], near)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("channels", [(8, 8), (8, 16, 4), (3, 5), (2, 3, 2), (12, 24)])
+def test_concatenation(channels, dtype):
+    features = [lying_last(2, size, 4, 6, dtype=dtype) for size in channels]
+    found, wanted = concatenated(features), torch.cat(features, 1)
+    assert "Concatenated" in found.grad_fn.name()
+    assert torch.equal(found, wanted)
+    assert last(found)
+    weights = torch.randn_like(wanted)
+    ours, theirs = (torch.autograd.grad((each * weights).sum(), features) for each in (found, wanted))
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.equal(one, other)
+        assert last(one)
+
+
+def test_concatenation_of_what_lies_differently():
+    features = [lying_last(2, 3, 4, 6), torch.randn(2, 5, 4, 6)]
+    assert torch.equal(concatenated(features), torch.cat(features, 1))
+    features = [lying_last(2, 3, 4, 6), lying_last(2, 5, 4, 6, dtype=torch.bfloat16)]
+    assert concatenated(features).dtype == torch.float32
+    assert concatenated(features[:1]) is features[0]
+
+
+def test_depthwise_convolutions_are_trained_in_float32():
+    network = build_network(build_graph(reference("unet", encoder="timm/efficientnet_b0", stem="none", width=8)))
+    depthwise = [each for each in network.modules() if isinstance(each, nn.Conv2d) and each.groups > 1]
+    found = {(type(each) is Depthwise, each.stride[0] > 1 or each.kernel_size[0] > 3) for each in depthwise}
+    assert found == {(True, True), (False, False)}
+    module = next(each for each in depthwise if type(each) is Depthwise)
+    x = lying_last(2, module.in_channels, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = module(x)
+    assert found.dtype == torch.bfloat16
+    wanted = functional.conv2d(x, module.weight, None, module.stride, module.padding, groups=module.groups)
+    assert torch.equal(found, wanted.bfloat16())
+    assert_near(gradients(module, found.float(), x), gradients(module, wanted, x), 1e-2)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        assert module(x).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("encoder", ["plain", "residual", "mobile", "efficient"])
+@pytest.mark.parametrize("skip", ["same", "dense", "full"])
+def test_networks_have_the_same_gradients_whichever_way_channels_lie(encoder, skip, monkeypatch):
+    monkeypatch.setattr(norm, "LEAST", 1)
+    values = {
+        "same": ("unet", {}),
+        "dense": ("unet++", {"deep_supervision": False}),
+        "full": ("unet3+", {"channels": 4}),
+    }
+    name, more = values[skip]
+    torch.manual_seed(0)
+    network = build_network(build_graph(reference(name, width=4, depth=2, encoder=encoder, **more))).double()
+    images, weights = torch.randn(2, 4, 1, 16, 16, dtype=torch.float64)
+
+    def found():
+        network.zero_grad()
+        logits = network(images)
+        (logits * weights).sum().backward()
+        return [logits.detach(), *(parameter.grad.clone() for parameter in network.parameters())]
+
+    first = found()
+    network, images = network.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
+    laid = []
+    for module in network.modules():
+        if isinstance(module, GraphNode):
+            module.register_forward_hook(lambda _, __, output: laid.append(last(output)))
+    second = found()
+    assert all(laid), "else operations go back and forth between layouts"
+    for one, other in zip(second, first, strict=True):
+        assert torch.allclose(one, other, rtol=1e-6, atol=1e-9)
