@@ -161,10 +161,10 @@ def _shaded(images: Tensor, draws: Draws) -> Tensor:
     images = images.lerp_(_blurred(images), each(draws.blur))
     low = images.amin((1, 2, 3), keepdim=True)
     span = (images.amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
-    images = images.sub_(low).div_(span).pow_(each(draws.gamma)).mul_(span).add_(low)
-    generator = torch.Generator(device).manual_seed(draws.seed)
-    noise = torch.empty_like(images).normal_(generator=generator).mul_(each(draws.noise))
-    return images.mul_(each(draws.contrast)).add_(each(draws.brightness)).add_(noise)
+    images = images.sub_(low).div_(span).pow_(each(draws.gamma))
+    contrast, generator = each(draws.contrast), torch.Generator(device).manual_seed(draws.seed)
+    images = torch.addcmul(low * contrast + each(draws.brightness), images, span * contrast)
+    return images.addcmul_(torch.empty_like(images).normal_(generator=generator), each(draws.noise))
 
 
 def _blurred(images: Tensor) -> Tensor:

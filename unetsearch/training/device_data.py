@@ -93,8 +93,9 @@ class Resident:
         """As in Source."""
         offset, width = self._offsets[crops.image, None], self.places.sizes[crops.image, 1, None]
         rows, columns, turned = crops.rows * width, crops.columns, crops.turned[:, None]
-        down = moved(np.where(turned, columns, rows) + offset, self.device)
-        across = moved(np.where(turned, rows, columns), self.device)
+        small = np.int32 if len(self.masks) < 2**31 else np.int64  # is summed and read several times as fast
+        down = moved((np.where(turned, columns, rows) + offset).astype(small), self.device)
+        across = moved(np.where(turned, rows, columns).astype(small), self.device)
         places = down[:, :, None] + across[:, None, :]
 
         def taken(maps: Tensor) -> Tensor:
