@@ -6,9 +6,12 @@ from tests.report.confirming import STEP, exact, noisy, plan_of, run_of, runs_of
 from tests.report.test_answer import FINALISTS, GAINS, confirmed, told
 from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import confirmation
+from unetsearch.report.confirmed_scores import Unlearnt
 from unetsearch.statistics.verdict import Needed
 
 BUDGETS = plan_of(*FINALISTS, budgets=(1.0, 4.0))
+
+SOME = "Learnt nothing in some trainings, so that little is known of how good they are"
 
 
 def longer(gains, by_budget):
@@ -18,7 +21,7 @@ def longer(gains, by_budget):
     for budget, theirs in by_budget.items():
         for own in FINALISTS[:2]:
             runs.append(run_of(plan, own, 0, 0, {0: 0.5}, tuning=True, budget=budget))
-        runs += runs_of(plan, exact(theirs), budget=budget)
+        runs += runs_of(plan, theirs if callable(theirs) else exact(theirs), budget=budget)
     return answer(confirmation(plan, runs, FINALISTS), "cells")
 
 
@@ -121,9 +124,66 @@ def test_a_network_that_learns_nothing_in_a_training_is_compared_as_all_are_and_
     lines = answer(found, "cells")
     assert [each.label for each in found.factors[0].standings] == [1, 2, 3]
     assert found.factors[0].verdict.decided is None, "depth 3 may be better by all that such a mean may be off"
-    assert "Learnt nothing in some trainings, which widens all bounds: #3 in 1 of 6." in lines
+    assert f"{SOME}: #3 in 1 of 6." in lines
     nested = replace(plan, nested=True, finalists=plan.finalists * 3)
-    assert confirmed(nested, collapsing).unlearnt == ("#3 of the search without fold 2 in 1 of 2",)
+    assert confirmed(nested, collapsing).unlearnt == (Unlearnt("#3 of the search without fold 2", 1, 2),)
+
+
+def test_what_never_learns_is_told_apart_from_what_does_now_and_then():
+    plan, value = plan_of(*FINALISTS), exact(GAINS)
+
+    def collapsing(record, fold, seed, image):
+        never, sometimes = record == FINALISTS[0], record == FINALISTS[2] and fold == 0
+        return 0.0 if never or sometimes else value(record, fold, seed, image)
+
+    lines = told(plan, collapsing)
+    assert "Learnt nothing in any training: #0 (6 trainings)." in lines
+    assert f"{SOME}: #3 in 2 of 6." in lines
+
+
+def test_nested_a_baseline_that_learns_nothing_in_two_folds_is_named_once():
+    plan, value = plan_of(nested=True, finalists=(FINALISTS,) * 3), exact(GAINS)
+
+    def collapsing(record, fold, seed, image):
+        return 0.0 if record.baseline and fold != 1 and seed == 0 else value(record, fold, seed, image)
+
+    assert f"{SOME}: unet in 2 of 6." in told(plan, collapsing)
+
+
+def test_an_image_without_foreground_hides_nobody_who_learns_nothing():
+    """There an empty prediction scores 1, and one that is not empty 0."""
+    plan, value = plan_of(*FINALISTS), exact(GAINS)
+
+    def collapsing(record, fold, seed, image):
+        if image < 2:
+            return float(record != FINALISTS[1])
+        return 0.0 if (record, fold, seed) == (FINALISTS[2], 1, 0) else value(record, fold, seed, image)
+
+    assert confirmed(plan, collapsing).unlearnt == (Unlearnt("#3", 1, 6),)
+
+
+def test_where_nobody_finds_anything_and_where_all_is_found_nobody_is_named():
+    plan, value = plan_of(*FINALISTS), exact(GAINS)
+    assert confirmed(plan, lambda record, fold, seed, image: 0.0).unlearnt == ()
+
+    def perfect(record, fold, seed, image):
+        return 1.0 if record == FINALISTS[2] else value(record, fold, seed, image)
+
+    assert confirmed(plan, perfect).unlearnt == ()
+
+
+def test_what_learns_nothing_with_more_steps_is_named_too():
+    level = {1: 0.0, 2: 0.0}
+    assert not [line for line in longer(level, {4.0: level}) if line.startswith("Learnt")]
+    by_depth = {1: lambda image: 0.0, 2: lambda image: 0.5 + image / 64}
+    lines = longer(level, {4.0: lambda record, fold, seed, image: by_depth[record.architecture.depth](image)})
+    assert "Learnt nothing in any training: #0 (6 trainings with 4 times the steps)." in lines
+    lines = longer(level, {4.0: lambda record, fold, seed, image: by_depth[1 + bool(fold)](image) + (image == 0) / 8})
+    assert not [line for line in lines if line.startswith("Learnt")], "a Dice above 0 is something"
+    lines = longer(
+        level, {4.0: lambda record, fold, seed, image: by_depth[1 if record == FINALISTS[0] and fold else 2](image)}
+    )
+    assert f"{SOME}: #0 in 4 of 6 (4 times the steps)." in lines
 
 
 def test_a_depth_that_learns_nothing_is_too_shallow():

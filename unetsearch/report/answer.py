@@ -5,6 +5,7 @@ from dataclasses import replace
 from math import ceil
 
 from unetsearch.report.confirmation import Confirmation, Factor
+from unetsearch.report.confirmed_scores import Unlearnt
 from unetsearch.report.words import SCORES, amount, duration, milliseconds, topology
 from unetsearch.search.records import TrialRecord
 from unetsearch.statistics.differences import Interval
@@ -56,8 +57,7 @@ def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
             yield f"With {budget:g} times the steps nothing is tested yet."
     if confirmed.left_out:
         yield f"Left out, since trainings of theirs failed: {', '.join(confirmed.left_out)}."
-    if confirmed.unlearnt:
-        yield f"Learnt nothing in some trainings, which widens all bounds: {', '.join(confirmed.unlearnt)}."
+    yield from _unlearnt(confirmed.unlearnt)
     yield from _what(confirmed)
 
 
@@ -69,6 +69,25 @@ def _turned(confirmed: Confirmation, factor: Factor) -> str:
     told += [f"with {budget:g} times the steps, {_verdict(confirmed, longer)}" for budget, longer in confirmed.longer]
     among = _listed("depth", confirmed.turned)
     return f"undecided between {among}, it hangs on the length of the training: {'; '.join(told)}"
+
+
+def _unlearnt(found: Sequence[Unlearnt]) -> Iterator[str]:
+    """Of one that learns now and then, few trainings tell little; of one that never does, they tell enough."""
+    steps = {each.budget: "" if each.budget == 1 else f"{each.budget:g} times the steps" for each in found}
+    never = [
+        f"{each.name} ({' with '.join(filter(None, (_several(each.trainings, 'training'), steps[each.budget])))})"
+        for each in found
+        if each.nothing == each.trainings
+    ]
+    some = [
+        f"{each.name} in {each.nothing} of {each.trainings}" + (f" ({own})" if (own := steps[each.budget]) else "")
+        for each in found
+        if each.nothing < each.trainings
+    ]
+    if never:
+        yield f"Learnt nothing in any training: {', '.join(never)}."
+    if some:
+        yield f"Learnt nothing in some trainings, so that little is known of how good they are: {', '.join(some)}."
 
 
 def _alike(factor: Factor | None, longer: Factor) -> str:

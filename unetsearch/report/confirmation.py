@@ -6,9 +6,9 @@ from functools import partial
 from types import MappingProxyType
 
 from unetsearch.report.confirmed_networks import Against, Tested, against_baselines, tested_networks
-from unetsearch.report.confirmed_scores import Finalists, Rows, Scores
+from unetsearch.report.confirmed_scores import Finalists, Rows, Scores, Unlearnt
 from unetsearch.search.confirm import MOST_FOLDS, best_of_depths, tuned_rate
-from unetsearch.search.confirmed import Failure, Plan, Run
+from unetsearch.search.confirmed import Failure, Key, Plan, Run
 from unetsearch.search.finalists import FACTORS, Label, best_of_each, candidates
 from unetsearch.search.records import TrialRecord
 from unetsearch.space.settings import Objective
@@ -61,7 +61,7 @@ class Confirmation:
     seed) that every finalist has. `images`, `groups`: that were tested on. `factors`: depth first.
 
     `longer`: the depth's verdict with so many times the steps. `left_out`: finalists that could not be trained;
-    `unlearnt`: those that learnt nothing in some of their trainings. `seconds`: of the trainings that are done.
+    `unlearnt`: those that learnt nothing in some of their trainings. `seconds`: of the `done` trainings.
     `latency`: seconds of one 256x256 image, by the hash of a network, where it is known.
     """
 
@@ -77,7 +77,7 @@ class Confirmation:
     against: Against | None
     longer: tuple[tuple[float, Factor], ...]
     left_out: tuple[str, ...]
-    unlearnt: tuple[str, ...]
+    unlearnt: tuple[Unlearnt, ...]
     seconds: float
     latency: Mapping[str, float]
 
@@ -116,8 +116,8 @@ def confirmation(
     latency: Mapping[str, float] = MappingProxyType({}),
 ) -> Confirmation | None:
     """What the runs say so far; None while no run was tested for every finalist."""
-    runs = [run for run in runs if run.key.design == plan.design]
-    failures = [failure for failure in failures if failure.key.design == plan.design]
+    runs = [run for run in runs if _planned(plan, run.key)]
+    failures = [failure for failure in failures if _planned(plan, failure.key)]
     found = [run for run in runs if run.key.budget == 1 and not run.key.tuning]
     table = Scores.of(plan, plan.of_fold, found, _failed(runs, failures, 1))
     if table is None:
@@ -131,6 +131,10 @@ def confirmation(
     }
     done = wanted & {(run.key.hash, run.key.fold, run.key.seed) for run in found}
     failed = {(key.hash, key.fold, key.seed) for key in (f.key for f in failures) if key.budget == 1 and not key.tuning}
+    tables = dict(_longer(plan, runs, failures))
+    longer = {
+        budget: _factor("depth", plan, partial(best_of_depths, plan), own, records) for budget, own in tables.items()
+    }
     return Confirmation(
         plan=plan,
         done=len(done),
@@ -142,11 +146,22 @@ def confirmation(
         factors=shown,
         tested=tested_networks(plan, table, records),
         against=against_baselines(plan, table, records, [factor.recommended for factor in shown]),
-        longer=tuple(_longer(plan, runs, failures, records)),
+        longer=tuple((budget, factor) for budget, factor in longer.items() if factor),
         left_out=tuple(dict.fromkeys(table.left_out.values())),
-        unlearnt=table.unlearnt,
+        unlearnt=tuple(each for own in (table, *tables.values()) for each in own.unlearnt),
         seconds=sum(run.finished - run.started for run in found),
         latency=latency,
+    )
+
+
+def _planned(plan: Plan, key: Key) -> bool:
+    """Whether a training is one of this plan, or of its networks with other steps: seeds and finalists may be others
+    than those of an earlier plan of the same folds.
+    """
+    return (
+        key.design == plan.design
+        and key.seed < plan.seeds
+        and key.hash in {record.hash for record in plan.of_fold(key.fold)}
     )
 
 
@@ -157,14 +172,8 @@ def _failed(runs: Sequence[Run], failures: Sequence[Failure], budget: float) -> 
     return {(key.hash, key.fold) for key in keys if not (key.tuning and (key.hash, key.fold) in tuned)}
 
 
-def _longer(
-    plan: Plan,
-    runs: Sequence[Run],
-    failures: Sequence[Failure],
-    records: Sequence[TrialRecord],
-) -> Iterator[tuple[float, Factor]]:
-    """The depth's verdict with more steps, each network at the rate that was tuned for it."""
-
+def _longer(plan: Plan, runs: Sequence[Run], failures: Sequence[Failure]) -> Iterator[tuple[float, Scores]]:
+    """The scores with other steps, of the best of each depth, each network at the rate that was tuned for it."""
     points = partial(best_of_depths, plan)
     for budget in sorted({run.key.budget for run in runs if not run.key.tuning} - {1.0}):
         rates = {
@@ -172,12 +181,10 @@ def _longer(
             for fold in range(plan.folds)
             for record in points(fold)
         }
-        found = [run for run in runs if run.key.budget == budget != 1 and not run.key.tuning]
+        found = [run for run in runs if run.key.budget == budget and not run.key.tuning]
         found = [run for run in found if run.key.rate == rates.get((run.key.hash, run.key.fold))]
-        table = Scores.of(plan, points, found, _failed(runs, failures, budget))
-        factor = table and _factor("depth", plan, points, table, records)
-        if factor:
-            yield budget, factor
+        if table := Scores.of(plan, points, found, _failed(runs, failures, budget)):
+            yield budget, table
 
 
 def _factor(name: str, plan: Plan, points: Finalists, table: Scores, records: Sequence[TrialRecord]) -> Factor | None:

@@ -17,12 +17,26 @@ Finalists = Callable[[int], Sequence[TrialRecord]]
 
 
 @dataclass(frozen=True, slots=True)
+class Unlearnt:
+    """A network that learnt nothing in `nothing` of its trainings, with `budget` times the steps.
+
+    In such a training it finds no foreground: its Dice is 0 on each image on which another network's lies between 0
+    and 1, and 0 or 1 on the others; an image without foreground scores 1 for an empty prediction.
+    """
+
+    name: str
+    nothing: int
+    trainings: int
+    budget: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What is known of the images, by (hash, fold, seed). `runs`: those that every finalist has, as (fold, seed).
 
     `images`: those that were tested by them; `groups`: of each the group. `left_out`: finalists that could not be
-    trained without a fold, by (hash, fold), with what they are called. `unlearnt`: those that scored 0 on every image
-    after a training in which others did not.
+    trained without a fold, by (hash, fold), with what they are called. `unlearnt`: those that learnt nothing in some
+    of their trainings.
     """
 
     scores: Mapping[tuple[str, int, int], Mapping[int, float]]
@@ -30,7 +44,7 @@ class Scores:
     images: tuple[int, ...]
     groups: tuple[str, ...]
     left_out: Mapping[tuple[str, int], str]
-    unlearnt: tuple[str, ...]
+    unlearnt: tuple[Unlearnt, ...]
 
     @classmethod
     def of(
@@ -53,7 +67,7 @@ class Scores:
             return None
         images = sorted({image for (_, *run), tested in scores.items() if tuple(run) in whole for image in tested})
         groups = tuple(plan.groups[image] for image in images)
-        return cls(scores, whole, tuple(images), groups, lost, tuple(_unlearnt(plan, finalists, scores)))
+        return cls(scores, whole, tuple(images), groups, lost, tuple(_unlearnt(plan, finalists, runs)))
 
     @property
     def folds(self) -> tuple[int, ...]:
@@ -95,14 +109,21 @@ def _lost(
                 yield (record.hash, fold), plan.name_of(record, fold)
 
 
-def _unlearnt(
-    plan: Plan, finalists: Finalists, scores: Mapping[tuple[str, int, int], Mapping[int, float]]
-) -> Iterator[str]:
-    """What they are called, with the number of such trainings. They are compared as all are: that is what they do."""
-    learnt = {(fold, seed) for (_, fold, seed), tested in scores.items() if any(tested.values())}
-    for fold in range(plan.folds if plan.nested else 1):
+def _unlearnt(plan: Plan, finalists: Finalists, runs: Sequence[Run]) -> Iterator[Unlearnt]:
+    """They are compared as all are: that is what they do. Nested, a baseline is the same network in every fold."""
+    dice = {run.key: dict(zip(run.images, run.scores["dice"], strict=True)) for run in runs}
+    telling: dict[tuple[int, int], set[int]] = {}
+    for key, tested in dice.items():
+        between = {image for image, score in tested.items() if 0 < score < 1}
+        telling.setdefault((key.fold, key.seed), set()).update(between)
+    nothing: dict[str, list[bool]] = {}
+    for fold in range(plan.folds):
         for record in finalists(fold):
-            own = [key for key in scores if key[0] == record.hash and (key[1] == fold or not plan.nested)]
-            nothing = sum(key[1:] in learnt and not any(scores[key].values()) for key in own)
-            if nothing:
-                yield f"{plan.name_of(record, fold)} in {nothing} of {len(own)}"
+            own = nothing.setdefault(plan.name_of(record, fold), [])
+            for key, tested in dice.items():
+                if (key.hash, key.fold) == (record.hash, fold):
+                    told = telling[fold, key.seed]
+                    own.append(bool(told) and not any(tested[image] for image in told))
+    for name, each in nothing.items():
+        if any(each):
+            yield Unlearnt(name, sum(each), len(each), runs[0].key.budget)
