@@ -14,6 +14,7 @@ from tests.conftest import lay_out
 from tests.processes import unetsearch as started
 from unetsearch.confirmation import confirm
 from unetsearch.report.confirmation import Confirmation
+from unetsearch.search.confirmed import Confirmed
 from unetsearch.search.events import Confirming, Finished, Noted, Repeated, SearchedAgain
 
 CROSSED = ("--no-nested", "--folds", "2")
@@ -163,6 +164,27 @@ def test_time_that_is_spent_begins_no_stage(study):
         "the time is spent, 7 trainings are left, and those with other steps: a longer --time goes on with them"
     )
     assert [event.of for event in events if isinstance(event, Confirming)] == [8, 8]
+
+
+def test_what_else_is_left_is_said_only_where_something_is(study, monkeypatch):
+    """The others follow only from the rates, where none is found yet."""
+
+    def told(*budgets):
+        events = []
+        confirm(study, nested=False, folds=2, seeds=1, budgets=budgets, time=0.001, happened=events.append)
+        return events[-1].text if isinstance(events[-1], Noted) else ""
+
+    confirm(study, nested=False, folds=2, seeds=1)
+    steps = ", and those with other steps: a longer --time goes on with them"
+    assert told(1, 2) == f"the time is spent, 12 trainings are left{steps}"
+    confirm(study, nested=False, folds=2, seeds=1, budgets=(1, 2))
+    assert told(1, 2) == ""
+    known = Confirmed.runs.fget
+    monkeypatch.setattr(
+        Confirmed, "runs", property(lambda own: [run for run in known(own) if run.key.budget != 1 or run.key.fold])
+    )
+    assert told(1, 2) == "the time is spent, 4 trainings are left: a longer --time goes on with them"
+    assert told(1, 2, 3) == f"the time is spent, 4 trainings are left{steps}"
 
 
 def test_fewer_images_than_folds_are_said(study):

@@ -18,7 +18,7 @@ from unetsearch.errors import StudyError, UnetsearchError
 from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import Confirmation
 from unetsearch.report.write import leave_report, what_is_confirmed
-from unetsearch.search.confirm import MOST_FOLDS, Planned, Repetition, longer, measured, planned, tunings
+from unetsearch.search.confirm import MOST_FOLDS, Planned, Repetition, longer, measured, more_follow, planned, tunings
 from unetsearch.search.confirmed import Confirmed, Plan, open_confirmed, read_confirmed
 from unetsearch.search.events import Event, Noted, SearchedAgain
 from unetsearch.search.finalists import candidates, chosen, finalists, labels_of
@@ -34,7 +34,6 @@ from unetsearch.training.device import find_device, slot_devices
 
 FEW_IMAGES, FEW_GROUPS = 100, 10
 """With fewer, one held-out test set tells too little, and every image is tested once instead."""
-
 
 MOST_STEPS = 1000
 """Times the steps of the search."""
@@ -280,7 +279,7 @@ def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float |
                 repetition.close()
                 raise
             if repetition.left:
-                later = ", and those with other steps" if next(stages, None) is not None else ""
+                later = ", and those with other steps" if more_follow(stage, stages, confirmed) else ""
                 left = f"the time is spent, {repetition.left} trainings are left{later}"
                 wanted.happened(Noted(f"{left}: a longer --time goes on with them"))
                 break

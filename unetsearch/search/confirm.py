@@ -1,6 +1,6 @@
 """Finalists trained again: without each fold, from several seeds, scored on images that no search has seen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import time
 
@@ -151,6 +151,12 @@ def tuned_rate(plan: Plan, runs: Sequence[Run], record: TrialRecord, fold: int, 
     wanted = Key(record.hash, plan.design, fold, 0, budget, tuning=True)
     found = {run.key.rate: sum(run.scores[plan.score]) for run in runs if run.key._replace(rate=1.0) == wanted}
     return max(sorted(found), key=lambda rate: found[rate]) if found else None
+
+
+def more_follow(stage: Sequence[Planned], later: Iterable[Sequence[Planned]], confirmed: Confirmed) -> bool:
+    """Whether there is more to do after an unfinished stage; what uses a rate is planned only once that is found."""
+    done = {run.key for run in confirmed.runs}
+    return stage[0].key.tuning or any(each.key not in done for wanted in later for each in wanted)
 
 
 def measured(records: Sequence[TrialRecord], confirmed: Confirmed, pool: Pool) -> None:
