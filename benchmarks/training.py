@@ -57,9 +57,6 @@ NETWORKS: dict[str, dict[str, object]] = {
     "efficientnet-b0": {"name": "unet", "width": 16, "encoder": "timm/efficientnet_b0", "stem": "none"},
 }
 
-TO_DICE = ("unet-16", "unet++-8", "unet3+-8", "mobilenetv2", "efficientnet-b0")
-"""Trained to a Dice as well."""
-
 AUGMENTED = ("unet-16", "unet3+-16")
 """Measured with augmentation as well."""
 
@@ -225,6 +222,8 @@ def main() -> None:
     there = on_device(data, find_device(given.device))
     recipe = Recipe(crop=given.crop, batch_size=given.batch)
     rows, augmented, trials, ends = [], [], [], []
+    RESULTS.mkdir(exist_ok=True)
+    introduction = (__doc__ or "").splitlines()[4:12]
     with TemporaryDirectory() as cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         torch.compile(torch.sin)(torch.ones(8))  # what a process does once is not the first way's
@@ -240,15 +239,13 @@ def main() -> None:
                 paces = measure(name, data, one, replace(recipe, augmentation=1.0), given.turns)
                 augmented.append(row(name, paces, recipe.batch_size))
                 print(augmented[-1], flush=True)
-            if given.train and name in TO_DICE:
+            if given.train:
                 long, some = replace(recipe, steps=given.train, evaluations=12), there.validation[:16]
                 runs = [to_dice(name, data, replace(there, validation=some), long, seed) for seed in range(given.seeds)]
                 ends.append(end_row(name, runs))
                 print(ends[-1], flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    introduction = (__doc__ or "").splitlines()[4:12]
-    text = "\n".join(page(introduction, rows, augmented, trials, ends, recipe, data.name, given)) + "\n"
-    (RESULTS / f"training-{there.device.type}.md").write_text(text, encoding="utf-8")
+            text = "\n".join(page(introduction, rows, augmented, trials, ends, recipe, data.name, given)) + "\n"
+            (RESULTS / f"training-{there.device.type}.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
