@@ -56,6 +56,8 @@ def test_batch_norm_of_few_channels(channels, dtype, near, monkeypatch):
         assert_near([found], [wanted], near)
         assert_near(gradients(own, found, x), gradients(plain, wanted, x), near)
     assert_near(own.state_dict().values(), plain.state_dict().values(), 1e-5)
+    rests = [gradients(module, module(x), x)[0].float().sum((0, 2, 3)).abs().max() for module in (own, plain)]
+    assert rests[0] <= 2 * rests[1] + 1e-4, "by channel they cancel out, so far as rounding lets them"
     assert torch.equal(own.eval()(x), functional.batch_norm(x, own.running_mean, own.running_var, own.weight, own.bias))
 
 
@@ -67,7 +69,11 @@ def test_batch_norm_leaves_to_torch_what_torch_is_quick_at():
         lying_last(3, 8, 129, 129),  # does not fold
     ):
         assert "Folded" not in BatchNorm(x.shape[1])(x).grad_fn.name()
-    assert "Folded" in BatchNorm(8)(lying_last(2, 8, 128, 128)).grad_fn.name()
+    x = lying_last(2, 8, 128, 128)
+    assert "Folded" in BatchNorm(8)(x).grad_fn.name()
+    for values in ({"momentum": None}, {"track_running_stats": False}):
+        assert "Folded" not in BatchNorm(8, **values)(x).grad_fn.name()
+    assert BatchNorm(8, affine=False)(x).shape == x.shape
 
 
 @TYPES
@@ -130,8 +136,10 @@ def test_depthwise_convolutions_are_trained_in_float32():
     wanted = functional.conv2d(x, module.weight, None, module.stride, module.padding, groups=module.groups)
     assert torch.equal(found, wanted.bfloat16())
     assert_near(gradients(module, found.float(), x), gradients(module, wanted, x), 1e-2)
-    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
-        assert module(x).dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad():
+            assert module(x).dtype == torch.bfloat16
+        assert module.bfloat16()(x).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("encoder", ["plain", "residual", "mobile", "efficient"])
@@ -164,3 +172,13 @@ def test_networks_have_the_same_gradients_whichever_way_channels_lie(encoder, sk
     assert all(laid), "else operations go back and forth between layouts"
     for one, other in zip(second, first, strict=True):
         assert torch.allclose(one, other, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_trace_can_be_saved(tmp_path):
+    network = build_network(build_graph(reference("unet++", width=4, depth=2, up="transposed"))).eval()
+    images = torch.randn(1, 1, 16, 16).contiguous(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)
+    torch.jit.trace(network, images).save(str(tmp_path / "traced.pt"))
+    found = torch.jit.load(str(tmp_path / "traced.pt"))(images)
+    assert torch.allclose(found, network(images), atol=1e-6)

@@ -37,6 +37,7 @@ class _Concatenated(torch.autograd.Function):
         found = torch.empty(
             (len(features[0]), sum(ctx.channels), *features[0].shape[2:]),
             dtype=ctx.dtype,
+            device=features[0].device,
             memory_format=torch.channels_last,
         )
         torch.cat([_wide(each, ctx.bytes) for each in features], 3, out=_wide(found, ctx.bytes))
@@ -46,7 +47,7 @@ class _Concatenated(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
         gradient = _wide(gradient.contiguous(memory_format=torch.channels_last), ctx.bytes)
-        sizes = [size * ctx.dtype.itemsize // max(ctx.bytes, ctx.dtype.itemsize) for size in ctx.channels]
+        sizes = [size * ctx.dtype.itemsize // ctx.bytes for size in ctx.channels]
         slices = (part.contiguous() for part in torch.split(gradient, sizes, 3))
         return tuple(part.view(ctx.dtype).permute(0, 3, 1, 2) for part in slices)
 

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from unetsearch.network.layout import eager
+
 
 class Depthwise(nn.Conv2d):
     """A depthwise nn.Conv2d that is trained in float32 where the rest computes in bfloat16 on the processor.
@@ -13,15 +15,15 @@ class Depthwise(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H / stride, W / stride)."""
-        autocast = x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and torch.is_grad_enabled()
-        if not autocast or torch.compiler.is_compiling():
+        autocast = eager(x) and torch.is_autocast_enabled("cpu") and torch.is_grad_enabled()
+        if not autocast or self.weight.dtype != torch.float32:
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float()).to(torch.get_autocast_dtype("cpu"))
 
 
 def train_depthwise_quickly(network: nn.Module) -> None:
-    """Makes every depthwise convolution within that torch is slow at a `Depthwise`, with the weights that it has."""
+    """Makes each nn.Conv2d within that is depthwise, and that torch is slow at, a `Depthwise` with its weights."""
     for module in network.modules():
         if type(module) is nn.Conv2d and _slow(module):
             module.__class__ = Depthwise

@@ -1,15 +1,20 @@
-"""Where channels lie in memory."""
+"""Where channels lie in memory, and who computes with them."""
 
 import torch
 from torch import Tensor
 
 
-def channels_last(x: Tensor) -> bool:
-    """Whether torch itself computes on the processor, with channels that lie last.
+def eager(x: Tensor) -> bool:
+    """Whether torch itself computes on the processor, operation by operation.
 
-    Then some of its operations take several times as long as need be, for which there are ways around here; compiled
-    networks do without.
+    Some of them take several times as long as need be, for which there are ways around here. Networks that are
+    compiled, exported or traced do without.
     """
-    if x.device.type != "cpu" or torch.compiler.is_compiling() or x.is_contiguous():
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
         return False
-    return x.is_contiguous(memory_format=torch.channels_last)
+    return not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+
+
+def channels_last(x: Tensor) -> bool:
+    """Whether channels lie last, in what torch itself computes on the processor."""
+    return eager(x) and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)

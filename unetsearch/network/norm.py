@@ -25,7 +25,8 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> the same shape."""
-        if not (self.training and _pays(x)):
+        usual = self.affine and self.momentum is not None and self.num_batches_tracked is not None
+        if not (self.training and usual and _pays(x)):
             return super().forward(x)
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
@@ -47,7 +48,7 @@ class GroupNorm(nn.GroupNorm):
 
 def _pays(x: Tensor) -> bool:
     channels = x.shape[1]
-    return channels % FOLD > 0 and x.numel() >= LEAST and x.numel() // channels % FOLD == 0 and channels_last(x)
+    return channels_last(x) and channels % FOLD > 0 and x.numel() >= LEAST and x.numel() // channels % FOLD == 0
 
 
 class _Folded(torch.autograd.Function):
@@ -79,8 +80,8 @@ class _Folded(torch.autograd.Function):
         )  # fmt: skip
         of_weight, of_bias = (each.view(FOLD, -1).sum(0) for each in sums[1:])
         each = weight * (var + ctx.eps).rsqrt() / -(x.numel() // len(mean))
-        found = _normalised(gradient, weight, None, torch.zeros_like(mean), var, ctx.eps)
-        found += _normalised(x, each * of_weight, each * of_bias, mean, var, ctx.eps)
+        found = _normalised(gradient, weight, each * of_bias, torch.zeros_like(mean), var, ctx.eps)
+        found += _normalised(x, each * of_weight, None, mean, var, ctx.eps)
         return found, of_weight, of_bias, None, None, None, None
 
 

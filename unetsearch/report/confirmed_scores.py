@@ -20,8 +20,8 @@ Finalists = Callable[[int], Sequence[TrialRecord]]
 class Unlearnt:
     """A network that learnt nothing in `nothing` of its trainings, with `budget` times the steps.
 
-    In such a training it finds no foreground: its Dice is 0 on each image on which another network's lies between 0
-    and 1, and 0 or 1 on the others; an image without foreground scores 1 for an empty prediction.
+    In such a training it finds no foreground, of one class: its Dice is 0 on each image on which another network's lies
+    between 0 and 1, and 0 or 1 on the others; an image without foreground scores 1 for an empty prediction.
     """
 
     name: str

@@ -163,7 +163,7 @@ def _shaded(images: Tensor, draws: Draws) -> Tensor:
     span = (images.amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
     images = images.sub_(low).div_(span).pow_(each(draws.gamma))
     contrast, generator = each(draws.contrast), torch.Generator(device).manual_seed(draws.seed)
-    images = torch.addcmul(low * contrast + each(draws.brightness), images, span * contrast)
+    images = torch.addcmul(low * contrast + each(draws.brightness), images, span * contrast, out=images)
     return images.addcmul_(torch.empty_like(images).normal_(generator=generator), each(draws.noise))
 
 
