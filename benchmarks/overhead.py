@@ -33,7 +33,8 @@ from unetsearch.search.folder import StudyFolder, create_folder
 from unetsearch.search.messages import Done, Job, Stopped
 from unetsearch.search.proposals import make_sampler
 from unetsearch.search.records import TrialRecord
-from unetsearch.search.storage import CURVE, NETWORK, RECORD, Studies, begin_studies
+from unetsearch.search.settling import CURVE, NETWORK
+from unetsearch.search.storage import RECORD, Studies, begin_studies
 from unetsearch.search.study import Search
 from unetsearch.space.document import parse_space
 from unetsearch.space.settings import SearchSettings

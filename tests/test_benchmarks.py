@@ -163,6 +163,21 @@ def test_the_arithmetic_of_training_speed(benchmarks):
     )
 
 
+def test_an_operation_is_measured_beside_torchs_own(benchmarks):
+    import torch
+    from operations import features, row
+
+    def slow(x):
+        for _ in range(20):
+            x = torch.relu(x) + 1
+        return x
+
+    name, theirs, ours, ratio = row("relu", torch.relu, slow, features(8, 32)).strip("| ").split(" | ")
+    assert name == "relu"
+    assert float(theirs) > float(ours)
+    assert float(ratio) > 1
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_the_loop_of_a_user_trains(benchmarks, workers):
     """It is what the trainer is measured against: it has to learn too."""

@@ -12,7 +12,8 @@ from unetsearch.graph.references import reference
 from unetsearch.search.candidate import Candidate
 from unetsearch.search.claims import ask
 from unetsearch.search.folder import create_folder
-from unetsearch.search.storage import Outcome, begin_studies
+from unetsearch.search.settling import Outcome
+from unetsearch.search.storage import begin_studies
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.score import Score
 
@@ -72,7 +73,8 @@ WORKER = """
     from unetsearch.search.claims import ask, beat, claim, give_up
     from unetsearch.search.folder import create_folder
     from unetsearch.search.records import TrialRecord
-    from unetsearch.search.storage import Outcome, begin_studies, finish
+    from unetsearch.search.settling import Outcome, finish
+    from unetsearch.search.storage import begin_studies
     from unetsearch.space.recipe import Recipe
     from unetsearch.training.score import Score
 

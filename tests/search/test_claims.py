@@ -4,7 +4,7 @@ import optuna
 
 from tests.search.machines import drawn, go, outcome
 from unetsearch.search.claims import ask, claim, claim_baseline, elsewhere, enqueue, give_up
-from unetsearch.search.storage import finish
+from unetsearch.search.settling import finish
 
 
 def test_who_claims_first_trains_and_the_next_one_is_its_twin(machine):

@@ -225,7 +225,8 @@ import sys
 from pathlib import Path
 from unetsearch.search.claims import ask, claim
 from unetsearch.search.folder import StudyFolder
-from unetsearch.search.storage import begin_studies, recover
+from unetsearch.search.settling import recover
+from unetsearch.search.storage import begin_studies
 studies = begin_studies(StudyFolder(Path(sys.argv[1])), "tiny", ("dice", "params"), storage=sys.argv[2])
 recover(studies)
 claim(studies, ask(studies, studies.search), "a", 3)

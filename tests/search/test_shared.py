@@ -14,7 +14,8 @@ from unetsearch.errors import StudyError
 from unetsearch.search.claims import beat, claim, elsewhere, give_up, release
 from unetsearch.search.folder import create_folder
 from unetsearch.search.records import Stretch
-from unetsearch.search.storage import CURVE, INSTEAD_OF, NETWORK, RECORD, begin_studies, finish, recover
+from unetsearch.search.settling import CURVE, INSTEAD_OF, NETWORK, finish, recover
+from unetsearch.search.storage import RECORD, begin_studies
 
 
 def test_what_a_killed_process_ran_is_put_back_once(machine, start):
@@ -99,7 +100,7 @@ def test_a_record_that_was_written_is_told_by_another(machine, candidate, monkey
     trial = drawn(one)
     claim(one, trial, "h", 9)
     with monkeypatch.context() as patch:
-        patch.setattr("unetsearch.search.storage._tell", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("unetsearch.search.settling._tell", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             finish(one, outcome(trial, candidate))
     assert recover(two) == 0

@@ -12,7 +12,8 @@ from unetsearch.search.claims import ask
 from unetsearch.search.folder import create_folder
 from unetsearch.search.patience import Patience
 from unetsearch.search.records import TrialRecord, front_of
-from unetsearch.search.storage import Outcome, Studies, begin_studies, finish, recover
+from unetsearch.search.settling import Outcome, finish, recover
+from unetsearch.search.storage import Studies, begin_studies
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import LimitSettings
 from unetsearch.training.score import Score

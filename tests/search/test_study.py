@@ -189,7 +189,7 @@ def test_an_interruption_loses_the_running_trial_only(runner, endless, fake_pool
 
 
 def test_a_kill_between_record_and_values_loses_nothing(runner, endless, fake_pool, monkeypatch):
-    monkeypatch.setattr("unetsearch.search.storage._tell", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("unetsearch.search.settling._tell", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         runner.run(endless)
     monkeypatch.undo()

@@ -1,8 +1,8 @@
 """Concatenation that is no slower on the processor than it need be where channels lie last in memory.
 
-There torch copies few channels bit by bit; looked at as one number of up to 16 bytes each, they are copied at once. And
-it hands gradients back as slices of one tensor, which take up to ten times as long to sum up where a node is read by
-many, as in U-Net++; copies of them do not.
+There torch copies few channels one by one; looked at as numbers of up to 16 bytes, they are copied several at once. And
+it hands gradients back as slices of one tensor, which take several times as long to sum up where a node is read by
+many, as in U-Net++; copies of them do not (benchmarks/results/operations-cpu.md).
 """
 
 from collections.abc import Sequence

@@ -9,8 +9,8 @@ from unetsearch.network.layout import eager
 class Depthwise(nn.Conv2d):
     """A depthwise nn.Conv2d that is trained in float32 where the rest computes in bfloat16 on the processor.
 
-    There oneDNN's way back through one of bfloat16 takes up to eighty times as long where it strides, and four times
-    with kernels above 3x3.
+    There oneDNN's way back through one of bfloat16 takes several times as long where it strides, or is wider than 3x3
+    (benchmarks/results/operations-cpu.md).
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Norms that are no slower on the processor than they need be where channels lie last in memory.
 
-torch's batch norm sums 16 channels at once there, and each of the rest by itself: 8 or 24 channels take three to four
-times as long as need be. The same values are as well those of 16 times as many channels at a 16th of the places, whose
-sums are then put together. Its group norm is fast where channels lie first only.
+torch's batch norm sums 16 channels at once there, and each of the rest by itself: few channels take up to 1.8 times as
+long as need be (benchmarks/results/operations-cpu.md). The same values are as well those of 16 times as many channels
+at a 16th of the places, whose sums are then put together. Its group norm is fast where channels lie first only.
 """
 
 from typing import Any

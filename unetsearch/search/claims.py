@@ -18,7 +18,8 @@ from optuna.trial import Trial, TrialState, create_trial
 
 from unetsearch.search.liveness import fail, key_of
 from unetsearch.search.records import Stretch
-from unetsearch.search.storage import GIVEN_UP, INSTEAD_OF, SPENT, Studies, recover
+from unetsearch.search.settling import GIVEN_UP, INSTEAD_OF, recover
+from unetsearch.search.storage import SPENT, Studies
 from unetsearch.space.values import Scalar
 
 Claim = Literal["mine", "twin", "surplus"]

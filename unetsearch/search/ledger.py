@@ -6,7 +6,8 @@ from unetsearch.search.folder import StudyFolder
 from unetsearch.search.measured import Measurements
 from unetsearch.search.pruner import Pruner
 from unetsearch.search.records import front_of
-from unetsearch.search.storage import Outcome, Studies, finish
+from unetsearch.search.settling import Outcome, finish
+from unetsearch.search.storage import Studies
 from unetsearch.space.settings import Objective
 
 MAX_FAILURES = 5

@@ -12,7 +12,8 @@ from optuna.trial import Trial, TrialState
 from unetsearch.search.candidate import Candidate, Task
 from unetsearch.search.claims import Claim, ask, claim, enqueue, give_up
 from unetsearch.search.records import TrialRecord
-from unetsearch.search.storage import Outcome, Studies
+from unetsearch.search.settling import Outcome
+from unetsearch.search.storage import Studies
 from unetsearch.space.settings import SearchSettings
 from unetsearch.space.space import Pick, Point, SearchSpace
 from unetsearch.space.values import Choice, Range, Scalar

@@ -8,7 +8,7 @@ from unetsearch.search.candidate import Task
 from unetsearch.search.folder import StudyFolder
 from unetsearch.search.messages import Failed, Job, Resumed, Window
 from unetsearch.search.records import Stretch, TrialRecord
-from unetsearch.search.storage import Outcome
+from unetsearch.search.settling import Outcome
 
 
 @dataclass(slots=True, eq=False)

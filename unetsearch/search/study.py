@@ -34,7 +34,8 @@ from unetsearch.search.progress import progress_of
 from unetsearch.search.pruner import Pruner
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.running import Running
-from unetsearch.search.storage import Outcome, Studies, recover
+from unetsearch.search.settling import Outcome, recover
+from unetsearch.search.storage import Studies
 from unetsearch.search.work import Work
 from unetsearch.space.space import SearchSpace
 from unetsearch.training.score import Score

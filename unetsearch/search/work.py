@@ -8,7 +8,8 @@ from unetsearch.search.claims import ask, claim_baseline, elsewhere, give_up
 from unetsearch.search.events import Progress
 from unetsearch.search.proposals import Proposals
 from unetsearch.search.records import TrialRecord
-from unetsearch.search.storage import Outcome, Studies
+from unetsearch.search.settling import Outcome
+from unetsearch.search.storage import Studies
 from unetsearch.space.settings import Baseline
 from unetsearch.space.space import SearchSpace
 
