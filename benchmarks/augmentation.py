@@ -2,17 +2,19 @@
 
     UNETSEARCH_DATA=folder python benchmarks/augmentation.py [--device cuda]
 
-The time of making a batch at strength 1 (deformation and shades of all its samples), beside that of the step of some
-networks at strength 0, which has its batches made too. Medians. Writes results/augmentation-DEVICE.md.
+Steps at strength 1 (deformation and shades of all samples) beside steps at strength 0, which have their batches made
+too: the median over turns of ten steps each of their ratio within the turn. Beside it, how long batches take that are
+made by themselves. Writes results/augmentation-DEVICE.md.
 """
 
 import argparse
 import os
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean, median, quantiles
 from time import perf_counter
 
+import numpy as np
 import torch
 from machine import description
 from plain_loop import TURN
@@ -25,14 +27,14 @@ from unetsearch.training.batches import batches
 from unetsearch.training.device import find_device
 from unetsearch.training.device_data import DeviceData, on_device
 
-STEPS = 60
-SHOWN = ("unet-8, depth 1", "unet-8", "unet-16", "unet++-8", "unet3+-8", "mobilenetv2")
+TURNS = 30
+SHOWN = ("unet-8, depth 1", "unet-8, depth 1, colour", "unet-8", "unet-16", "unet++-8", "unet3+-8", "mobilenetv2")
 
 
 def making(there: DeviceData, recipe: Recipe) -> float:
     """The median second of a batch."""
     drawn, times = batches(there.train, recipe, 0), []
-    for _ in range(STEPS):
+    for _ in range(20 * TURN):
         began = perf_counter()
         next(drawn)
         if there.device.type == "cuda":
@@ -41,36 +43,48 @@ def making(there: DeviceData, recipe: Recipe) -> float:
     return median(times[TURN:])
 
 
+def beside(name: str, there: DeviceData, recipe: Recipe) -> tuple[float, list[float]]:
+    """Seconds of a step at strength 0, and of every turn but the first one by how much one at strength 1 is longer."""
+    middle = mean if there.device.type == "cuda" else median
+    recipe = replace(recipe, steps=TURN * (TURNS + 1), evaluations=TURNS + 1)
+    ways = [ours(name, there, replace(recipe, augmentation=strength)) for strength in (0.0, 1.0)]
+    turns = []
+    for number in range(TURNS + 1):
+        order = (1, 0) if number % 2 else (0, 1)
+        turns.append({place: middle(turn(ways[place])) for place in order})
+    return median(each[0] for each in turns[1:]), [each[1] / each[0] - 1 for each in turns[1:]]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cpu")
     device = find_device(parser.parse_args().device)
     NETWORKS["unet-8"] = {"name": "unet", "width": 8}
     NETWORKS["unet-8, depth 1"] = {"name": "unet", "width": 8, "depth": 1}
+    NETWORKS["unet-8, depth 1, colour"] = {"name": "unet", "width": 8, "depth": 1, "in_channels": 3}
     root = os.environ.get("UNETSEARCH_DATA")
     data = load_data(DataSettings(path=str(Path(root) / "dsb2018_fluo") if root else "cells"))
-    there = on_device(data, device)
-    there = replace(there, validation=there.validation[:1])
-    recipe = Recipe(steps=STEPS, evaluations=STEPS // TURN)
-    plain, augmented = (median(making(there, replace(recipe, augmentation=s)) for _ in range(5)) for s in (0.0, 1.0))
-    middle = mean if device.type == "cuda" else median
+    colour = replace(data, images=tuple(np.repeat(image, 3, 0) for image in data.images))
+    grey, coloured = (on_device(each, device) for each in (data, colour))
+    grey, coloured = (replace(each, validation=each.validation[:1]) for each in (grey, coloured))
+    recipe = Recipe()
+    plain, augmented = (making(grey, replace(recipe, augmentation=strength)) for strength in (0.0, 1.0))
     rows = []
     for name in SHOWN:
-        steps = ours(name, there, recipe)
-        _, *turns = [turn(steps) for _ in range(recipe.evaluations)]  # without what is slow at the beginning
-        step = median(map(middle, turns))
-        rows.append(f"| {name} | {1000 * step:.1f} | {(augmented - plain) / step:.1%} |")
+        step, shares = beside(name, coloured if name.endswith("colour") else grey, recipe)
+        low, middle, high = quantiles(shares)
+        rows.append(f"| {name} | {1000 * step:.1f} | {middle:.1%} | {low:.1%} to {high:.1%} |")
         print(rows[-1], flush=True)
     lines = [
         "# What augmentation costs",
         "",
         description(),
         "",
-        f"{recipe.batch_size} crops of {recipe.crop} px: a batch is made in {1000 * plain:.2f} ms at strength 0, "
-        f"in {1000 * augmented:.2f} ms at strength 1.",
+        f"{recipe.batch_size} crops of {recipe.crop} px, {TURNS} turns. By itself a batch is made in "
+        f"{1000 * plain:.2f} ms at strength 0, in {1000 * augmented:.2f} ms at strength 1.",
         "",
-        "| network | a step, ms | strength 1 adds |",
-        "|---|---|---|",
+        "| network | a step, ms | strength 1 adds, median | half of the turns |",
+        "|---|---|---|---|",
         *rows,
     ]
     (RESULTS / f"augmentation-{device.type}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

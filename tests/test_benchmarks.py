@@ -182,20 +182,32 @@ def test_an_operation_is_measured_beside_torchs_own(benchmarks):
 def test_the_loop_of_a_user_trains(benchmarks, workers):
     """It is what the trainer is measured against: it has to learn too."""
     import torch
-    from plain_loop import Style, plain_loop
+    from plain_loop import Style, loss_of, plain_loop
 
     import unetsearch
     from unetsearch.data.load import load_data
     from unetsearch.space.settings import DataSettings
+    from unetsearch.training.device_data import normalised
 
     torch.manual_seed(0)
     data = load_data(DataSettings(path="cells"))
     network = unetsearch.build_network(unetsearch.build_graph(unetsearch.reference("unet", width=4, depth=2)))
-    recipe = Recipe(steps=6, evaluations=2, crop=32, batch_size=4, learning_rate=1e-2, augmentation=0.5)
+    recipe = Recipe(steps=60, evaluations=2, crop=32, batch_size=4, learning_rate=1e-2, augmentation=0.5)
     style = Style(tuned=workers > 0, workers=workers)
-    found = list(plain_loop(network, data, recipe, torch.device("cpu"), style, lambda _: 0.7))
-    assert [dice for _, dice in found] == [None, None, 0.7, None, None, 0.7]
+    scored = []
+
+    def score(trained):
+        with torch.no_grad():
+            image = torch.from_numpy(normalised(data.images[0]))[None]
+            scored.append(loss_of(trained.eval()(image), torch.from_numpy(data.masks[0])[None]).item())
+        return 0.7
+
+    score(network)
+    found = list(plain_loop(network, data, recipe, torch.device("cpu"), style, score))
+    assert [index for index, (_, dice) in enumerate(found) if dice == 0.7] == [29, 59]
     assert all(seconds > 0 for seconds, _ in found)
+    untrained, *_, trained = scored
+    assert trained < 0.9 * untrained
 
 
 def test_the_trainer_can_be_measured_in_turns(benchmarks, monkeypatch):
@@ -222,6 +234,35 @@ def test_the_trainer_can_be_measured_in_turns(benchmarks, monkeypatch):
     first, second = training.turn(steps), training.turn(steps)
     assert (len(first), len(second), len(scored)) == (9, 9, 2)
     assert all(0 < seconds < 0.4 for seconds in second), "a score takes longer, and is not among them"
+
+
+@pytest.mark.slow
+def test_the_speed_of_training_is_written_with_all_ways(benchmarks, monkeypatch, tmp_path):
+    import training
+    from plain_loop import Style
+
+    compiled = []
+    monkeypatch.delenv("UNETSEARCH_DATA", raising=False)
+    monkeypatch.setattr(training, "NETWORKS", {"small": {"name": "unet", "width": 4, "depth": 1}})
+    monkeypatch.setattr(training, "AUGMENTED", ("small",))
+    monkeypatch.setattr(training, "PAUSE", 0)
+    monkeypatch.setattr(training, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(training, "styles", lambda: (Style(tuned=False), Style(tuned=True)))  # compiling takes minutes
+    monkeypatch.setattr(training.torch, "compile", lambda function: compiled.append(function) or function)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
+    given = "training.py --networks small --turns 2 --train 12 --crop 32 --batch 2 --seeds 2"
+    monkeypatch.setattr("sys.argv", given.split())
+    training.main()
+    text = (tmp_path / "results" / "training-cpu.md").read_text()
+    speed, augmented, trial, ends = (line.strip("| ").split(" | ") for line in text.splitlines() if "| small |" in line)
+    assert len(speed) == len(augmented) == 12
+    ours, plain, tuned, bare = (float(speed[place]) for place in (1, 2, 3, 6))
+    assert min(ours, plain, tuned, bare) > 0
+    assert float(speed[7]) == pytest.approx(ours / plain, abs=0.02)
+    assert float(speed[8]) == pytest.approx(ours / tuned, abs=0.02)
+    assert speed[4:6] == ["-", "-"], "no library has this one"
+    assert float(trial[1]) > 0
+    assert all(0 < float(dice.split(" ")[0]) < 1 for dice in ends[1:4])
 
 
 def test_which_pairs_come_apart(benchmarks):
