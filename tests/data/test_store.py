@@ -6,12 +6,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from unetsearch.data.load import load_data
+from unetsearch.data.objects import told_apart
 from unetsearch.data.separation import separated
 from unetsearch.data.store import Kept, cache_folder, kept, key_of
 from unetsearch.space.settings import DataSettings
@@ -187,3 +189,8 @@ def test_weight_maps_are_made_once(folder, monkeypatch):
     again = separated(data)
     assert all(np.array_equal(one, other) for one, other in zip(first.weights, again.weights, strict=True))
     assert len(first.masks) == len(data.split.train)
+    turned = replace(data, split=replace(data.split, train=data.split.validation, validation=data.split.train))
+    other = separated(turned)
+    assert len(other.masks) == len(data.split.validation), "another split finds them too"
+    for index, mask in zip(data.split.validation, other.masks, strict=True):
+        assert np.array_equal(mask > 0, told_apart(data.objects[index]) > 0)

@@ -4,7 +4,7 @@ import torch
 
 from unetsearch.errors import UnetsearchError
 from unetsearch.training import device
-from unetsearch.training.device import find_device, free_memory
+from unetsearch.training.device import all_memory, find_device, free_memory
 
 GIB = 2**30
 
@@ -14,7 +14,8 @@ def container(tmp_path, monkeypatch):
     """Files as Linux has them for a process in /jobs/7: writes them, and gives the memory that is left."""
     monkeypatch.setattr(device, "CGROUPS", tmp_path)
     monkeypatch.setattr(device, "OWN_CGROUP", tmp_path / "own")
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 64 * GIB}))
+    memory = {"available": 64 * GIB, "total": 96 * GIB}
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), memory))
 
     def left(version, limits):
         (tmp_path / "own").write_text("0::/jobs/7\n" if version == 2 else "5:cpu:/x\n4:memory:/jobs/7\n")
@@ -42,6 +43,7 @@ def test_memory_is_what_the_container_leaves(container):
 def test_the_tightest_of_the_containers_around_counts(container):
     limits = {"jobs/7": ("max", 3 * GIB, STAT), "jobs": (5 * GIB, 3 * GIB, "anon 1"), "": ("max", 9, "anon 1")}
     assert container(2, limits) == 2 * GIB
+    assert all_memory(torch.device("cpu")) == 5 * GIB
 
 
 def test_version_1_counts_its_cache_with_what_is_below(container):
@@ -52,6 +54,7 @@ def test_version_1_counts_its_cache_with_what_is_below(container):
 
 def test_without_a_limit_or_a_container_it_is_the_machines(container, tmp_path, monkeypatch):
     assert container(2, {"jobs/7": ("max", 3 * GIB, STAT)}) == 64 * GIB
+    assert all_memory(torch.device("cpu")) == 96 * GIB
     assert container(2, {"jobs/7": ("", 3 * GIB, STAT)}) == 64 * GIB
     monkeypatch.setattr(device, "OWN_CGROUP", tmp_path / "nowhere")
     assert free_memory(torch.device("cpu")) == 64 * GIB

@@ -75,6 +75,16 @@ def test_the_tile_grows_with_the_memory(trained):
     assert tile_side(trained, CPU) >= 256
 
 
+def test_what_is_free_at_a_moment_decides_nothing(trained, monkeypatch):
+    def side(free):
+        monkeypatch.setattr("unetsearch.training.inference.all_memory", lambda _: 8 * 2**30)
+        monkeypatch.setattr("unetsearch.training.inference.free_memory", lambda _: free * 2**30)
+        return tile_side(trained, CPU)
+
+    assert side(8) == side(4) > 256
+    assert side(1) < side(8), "but where there is hardly any"
+
+
 def test_flips_and_turns_give_the_same_whichever_way_an_image_lies(trained, large):
     image = large[0].image[:, :200, :260]
     straight, turned = predict(trained, [image, image.rot90(1, (1, 2)).flip(2)], Inference(turns=True))

@@ -31,18 +31,20 @@ def objects_of(data: SegmentationData, index: int) -> Objects:
 def separated(data: SegmentationData) -> Targets:
     """The masks of the training images with a ridge of background between touching objects, and their weight maps.
 
-    Without numbered objects the connected parts of the foreground serve, of which none touch. Made once a data set.
+    Without numbered objects the connected parts of the foreground serve, of which none touch. Made once a data set,
+    of all its images: every split finds them.
     """
-    masks = [digest_of(data.masks[index]) for index in data.split.train]
-    objects = [digest_of(data.objects[index]) for index in data.split.train] if data.objects is not None else None
-    arrays = kept(key_of("separated", masks, objects), lambda: _made(data))
-    return Targets(arrays[::2], arrays[1::2])
+    objects = None if data.objects is None else [digest_of(each) for each in data.objects]
+    key = key_of("separated", [digest_of(mask) for mask in data.masks], objects)
+    arrays = kept(key, lambda: _made(data))
+    masks, weights = ([arrays[2 * index + which] for index in data.split.train] for which in (0, 1))
+    return Targets(masks, weights)
 
 
 def _made(data: SegmentationData) -> Iterator[NDArray[Any]]:
     """Mask and weights in turn."""
-    for index in data.split.train:
-        mask, objects = data.masks[index], objects_of(data, index)
+    for index, mask in enumerate(data.masks):
+        objects = objects_of(data, index)
         apart = objects if data.objects is None else told_apart(objects)
         yield np.where((objects > 0) & (apart == 0), 0, mask).astype(np.uint8)
         yield separation_weights(apart)

@@ -74,6 +74,13 @@ def free_memory(device: torch.device) -> int:
     return min([psutil.virtual_memory().available, *map(_left, _containers())])
 
 
+def all_memory(device: torch.device) -> int:
+    """Bytes that the device has, free or not; to a container, its limit."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1])
+    return min([psutil.virtual_memory().total, *(_number(folder / limit) for folder, limit, _ in _containers())])
+
+
 def _containers() -> Iterator[tuple[Path, str, str]]:
     """The folders of the containers that this process is in, with the names of limit and use (version 2, or 1)."""
     try:
@@ -98,8 +105,16 @@ def _left(container: tuple[Path, str, str]) -> int:
     try:
         stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
         cache = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
-        return max(0, int((folder / limit).read_text()) - int((folder / used).read_text()) + cache)
-    except (OSError, ValueError):  # none there, or one without a limit (`max`)
+        return max(0, _number(folder / limit) - int((folder / used).read_text()) + cache)
+    except (OSError, ValueError):
+        return sys.maxsize
+
+
+def _number(file: Path) -> int:
+    """Of a limit; as good as none where it is not there, or says `max`."""
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
         return sys.maxsize
 
 

@@ -1,8 +1,9 @@
 """The images of a data set where training reads them: on the device as a whole, or from the disk as they are needed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from math import inf
 from typing import Any, Protocol, Self
 
@@ -73,12 +74,13 @@ class Resident:
     weights: Tensor | None = None
 
     @classmethod
-    def of(cls, images: Sequence[Pixels], masks: Sequence[NDArray[np.uint8]], device: torch.device) -> Self:
-        """Of normalised images (C, H, W) and their masks (H, W)."""
-        places = Places.of(masks)
-        pixels = torch.empty((int(places.sizes.prod(1).sum()), len(images[0])), device=device)
+    def of(cls, images: Iterable[Pixels], masks: Sequence[NDArray[np.uint8]], device: torch.device) -> Self:
+        """Of normalised images (C, H, W), of which one at a time is looked at, and their masks (H, W)."""
+        places, images = Places.of(masks), iter(images)
+        first = next(images)
+        pixels = torch.empty((int(places.sizes.prod(1).sum()), len(first)), device=device)
         begin = 0
-        for image in images:
+        for image in chain([first], images):
             some = torch.from_numpy(np.ascontiguousarray(image.reshape(len(image), -1).T))
             pixels[begin : begin + len(some)] = some.to(device)
             begin += len(some)
@@ -217,7 +219,7 @@ def on_device(data: SegmentationData, device: torch.device, *, objects: bool = F
         train = Streamed(Places.of(masks), device, [data.images[index] for index in data.split.train], masks)
         validation: Sequence[Pair] = stored
     else:
-        train = Resident.of([normalised(data.images[index]) for index in data.split.train], masks, device)
+        train = Resident.of((normalised(data.images[index]) for index in data.split.train), masks, device)
         validation = tuple(stored[place] for place in range(len(stored)))
     frequency = median_frequency(masks, len(data.classes))
     return DeviceData(train, validation, len(data.classes), frequency, lambda: separated(data))

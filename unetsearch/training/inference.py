@@ -14,7 +14,7 @@ from unetsearch.network.cost import COST_IMAGE_SIZE, cost
 from unetsearch.network.guidance import mean_of
 from unetsearch.network.network import Network
 from unetsearch.training.context import logits_of, mirror_indices
-from unetsearch.training.device import autocast, free_memory, memory_format
+from unetsearch.training.device import all_memory, autocast, free_memory, memory_format
 from unetsearch.training.device_data import Pair
 from unetsearch.training.metrics import Overlap, image_scores, mean_overlap
 
@@ -24,8 +24,10 @@ PIXELS_A_BATCH = 2**18
 PIXELS_AT_ONCE = 2**22
 """Images of so many pixels are scored before the next ones are looked at, which may have to be read from the disk."""
 
-SHARE = 0.5
-"""Of the free memory that the features of one image may take."""
+SHARE, SHARE_OF_FREE = 0.25, 0.5
+"""Of all memory, and at most of what is free, that the features of one image may take: what is free at a moment shall
+not decide how an image is scored, but where there is hardly any.
+"""
 
 SMALLEST_TILE = 256
 """Pixels a side: a network sees what it was made to see, however little memory there is."""
@@ -39,8 +41,8 @@ class Inference:
     """How images are predicted.
 
     `ensemble`: the mean of all heads' probabilities. `turns`: the mean over the eight flips and right angles.
-    `memory`: bytes that the features of an image may take, None: a share of what is free; what takes more is predicted
-    tile by tile.
+    `memory`: bytes that the features of an image may take, None: a share of what the device has; what takes more is
+    predicted tile by tile.
     """
 
     ensemble: bool = False
@@ -94,12 +96,13 @@ def _some(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
 def tile_side(network: Network, device: torch.device, memory: float | None = None) -> int:
     """The side, in pixels, of the largest square whose features fit into the memory; its half is a multiple of 2^depth.
 
-    So every tile begins where the whole image's poolings do.
+    So every tile of a padded network begins where the whole image's poolings do. Unpadded ones see each tile mirrored.
     """
-    limit = SHARE * free_memory(device) if memory is None else memory
+    if memory is None:
+        memory = min(SHARE * all_memory(device), SHARE_OF_FREE * free_memory(device))
     pixel = cost(network.graph, COST_IMAGE_SIZE).activation_bytes / (COST_IMAGE_SIZE[0] * COST_IMAGE_SIZE[1])
     step: int = 2 * 2**network.graph.depth
-    return int(max((limit / pixel) ** 0.5, SMALLEST_TILE, step)) // step * step
+    return int(max((memory / pixel) ** 0.5, SMALLEST_TILE, step)) // step * step
 
 
 def _alike(images: Sequence[Tensor]) -> Iterator[Tensor]:

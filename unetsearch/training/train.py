@@ -44,7 +44,8 @@ def train(
     after the last one the network has them. Raises DivergedError when the loss is not finite.
 
     `parts`: a batch goes through the network in so many parts, whose gradients are summed up: less memory, but norms
-    and the Dice loss see one part at a time. Raises ValueError where a batch has fewer crops.
+    and losses see one part at a time, and each part counts by its crops, however many of its pixels have a label.
+    Raises ValueError where a batch has fewer crops.
     `by_image`: scores hold what each image scored.
     `pulse(step, snapshot)`: called after each step, and after its score if it has one; what it raises ends the
     training. `snapshot()`: the state there, whose tensors are the training's own: write or copy them before the next
