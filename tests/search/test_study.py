@@ -159,6 +159,20 @@ def test_a_baseline_that_failed_is_tried_again(runner, space, fake_pool, diverge
     assert [record.state for record in records if record.baseline] == ["failed", "complete"]
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_baseline_that_always_fails_is_left_out_in_the_end(runner, space, fake_pool, diverged, size):
+    class Deep(fake_pool):
+        def train(self, job, number):
+            return iter([diverged]) if job.architecture.depth == 3 else super().train(job, number)
+
+    shallow = {**space.architecture, "depth": Choice((Option(1), Option(2)))}
+    based = replace(space, architecture=shallow, baselines=(Baseline(name="unet", values={"depth": 3}),))
+    events, records = runner.run(based, Deep(size=size), trials=3)
+    assert [record.state for record in records if record.baseline] == ["failed", "failed"]
+    assert [record.state for record in records if not record.baseline] == ["complete"] * 3
+    assert events[-1] == Ended("3 of 3 trials are trained")
+
+
 def test_a_list_is_walked_to_its_end_whatever_is_over_its_limits(runner, space, fake_pool):
     wide = Choice(tuple(Option(4 * width) for width in range(15, 0, -1)))
     large = replace(

@@ -1,12 +1,13 @@
 """What is to be trained next: first the baselines, then candidates, never one network twice."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 from unetsearch.graph.references import baseline_architecture
 from unetsearch.search.candidate import Candidate, Task
 from unetsearch.search.claims import ask, claim_baseline, elsewhere, give_up
 from unetsearch.search.events import Progress
-from unetsearch.search.proposals import Proposals
+from unetsearch.search.proposals import MAX_TRIES, Proposals
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.settling import Outcome
 from unetsearch.search.storage import Studies
@@ -48,7 +49,7 @@ class Work:
         yield from self._proposals.next(records, {record.hash for record in running} | others.hashes)
 
     def _baseline(self, records: Sequence[TrialRecord], running: Collection[str]) -> Task | None:
-        """The next baseline that has no record yet and is trained nowhere."""
+        """The next baseline that is still to be trained and is trained nowhere."""
         for baseline in self._missing(records):
             if baseline.name in running:
                 continue
@@ -61,9 +62,14 @@ class Work:
         return None
 
     def baselines_left(self, records: Sequence[TrialRecord]) -> bool:
-        """Whether there are baselines without a result."""
+        """Whether there are baselines without a result that deserve a try."""
         return bool(self._missing(records))
 
     def _missing(self, records: Sequence[TrialRecord]) -> list[Baseline]:
         known = {record.baseline for record in records if record.state != "failed"}
-        return [baseline for baseline in self.space.baselines if baseline.name not in known]
+        failures = Counter(record.baseline for record in records if record.state == "failed")
+        return [
+            baseline
+            for baseline in self.space.baselines
+            if baseline.name not in known and failures[baseline.name] < MAX_TRIES
+        ]
