@@ -11,7 +11,7 @@ from unetsearch.errors import WorkFailedError
 from unetsearch.search.confirm import Repetition, longer, measured, planned, tuned_rate, tunings
 from unetsearch.search.confirmed import Plan, open_confirmed
 from unetsearch.search.events import Confirming, Noted, Repeated
-from unetsearch.search.messages import Failed
+from unetsearch.search.messages import Failed, Stepped
 
 SEED = 10
 
@@ -180,6 +180,19 @@ def test_out_of_memory_goes_on_in_two_parts(plan, repeat, confirmed):
     assert [job.parts for job in pool.jobs] == [1, 2, 1]
     assert pool.jobs[0] == replace(pool.jobs[1], parts=1)
     assert len(confirmed.runs) == 2
+
+
+def test_what_a_trainer_notes_is_told(plan, repeat):
+    class Noting(ConfirmPool):
+        def train(self, job, number):
+            yield Stepped(1)
+            yield Stepped(2, "no checkpoint: it cannot be written")
+            yield from super().train(job, number)
+
+    events = repeat(planned(plan, SPLITS)[:1], Noting())
+    assert [event.text for event in events if isinstance(event, Noted)] == [
+        "#0 without fold 1, seed 1: no checkpoint: it cannot be written"
+    ]
 
 
 def test_a_full_disk_ends_it_and_keeps_what_is_finished(plan, runner, repeat, confirmed, monkeypatch):

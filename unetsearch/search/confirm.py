@@ -9,7 +9,7 @@ from unetsearch.search.confirmed import Confirmed, Failure, Key, Plan, Run
 from unetsearch.search.events import Confirming, Event, Noted, Repeated
 from unetsearch.search.finalists import EACH_DEPTH, best_of_each
 from unetsearch.search.folder import StudyFolder
-from unetsearch.search.messages import Done, Failed, Job, Measured, Resumed, Stopped
+from unetsearch.search.messages import Done, Failed, Job, Measured, Resumed, Stepped, Stopped
 from unetsearch.search.pool import Pool
 from unetsearch.search.records import TrialRecord
 from unetsearch.space.recipe import Recipe
@@ -47,6 +47,11 @@ class Planned:
     tries: int = 0
     started: float = 0.0
     score: Score | None = None
+
+    @property
+    def words(self) -> str:
+        """`#4 without fold 2, seed 1`."""
+        return f"{self.name} {self.key.words}"
 
     @property
     def recipe(self) -> Recipe:
@@ -225,6 +230,8 @@ class Repetition:
                     self._running[slot].score = answer
                 case Resumed():
                     self._running[slot].started -= sum(end - start for _, start, end in answer.stretches)
+                case Stepped() if answer.note:
+                    yield Noted(f"{self._running[slot].words}: {answer.note}")
                 case Done():
                     yield self._finished(self._running.pop(slot))
                 case Failed():
@@ -284,5 +291,4 @@ class Repetition:
             self._waiting.insert(0, each)
         else:
             self._confirmed.fail(Failure(each.key, failed.reason))
-        where = f"{each.name} {each.key.words}"
-        return Noted(f"{where}: {failed.reason}; {'once more' if again else 'left out'}")
+        return Noted(f"{each.words}: {failed.reason}; {'once more' if again else 'left out'}")
