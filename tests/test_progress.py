@@ -14,7 +14,7 @@ from unetsearch.graph.references import reference
 from unetsearch.progress import Display
 from unetsearch.report.views import hypervolume
 from unetsearch.search.candidate import Candidate
-from unetsearch.search.events import Continued, Ended, Finished, Noted, Progress, Scored, Started, Stepped
+from unetsearch.search.events import Continued, Ended, Finished, Lost, Noted, Progress, Scored, Started, Stepped
 from unetsearch.search.records import front_of
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.score import Score
@@ -131,6 +131,10 @@ def test_a_bar_a_slot_goes_with_its_trial():
     lines = screen(display)
     assert [line.split()[0] for line in lines if "/100 steps" in line] == ["#8"]
     assert "2 pruned, 1 failed), 1 running, 25% of the steps saved, 1 min 00 s, about" in lines[-1]
+    display.happened(Lost("#8", "another machine has taken it over"))
+    assert not [line for line in screen(display) if "/100 steps" in line]
+    assert "#8: another machine has taken it over" in display.console.file.getvalue()
+    display.happened(Started("#9", CANDIDATE, 0))
     display.happened(Ended("done"))
     assert not [line for line in screen(display) if "/100 steps" in line]
 

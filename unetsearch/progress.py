@@ -16,7 +16,19 @@ from unetsearch.data.dataset import SegmentationData
 from unetsearch.report.terminal import add_trial, outcome, trials_table
 from unetsearch.report.views import hypervolume
 from unetsearch.report.words import SCORES, amount, duration, in_order, scores, topology, with_dice
-from unetsearch.search.events import Continued, Ended, Event, Finished, Joined, Noted, Rested, Scored, Started, Stepped
+from unetsearch.search.events import (
+    Continued,
+    Ended,
+    Event,
+    Finished,
+    Joined,
+    Lost,
+    Noted,
+    Rested,
+    Scored,
+    Started,
+    Stepped,
+)
 from unetsearch.search.events import Progress as StudyProgress
 from unetsearch.search.records import TrialRecord, front_of
 from unetsearch.space.settings import MAXIMISED, MEASURED, Objective, ranked_by
@@ -127,6 +139,9 @@ class Display:
                 self._end(event.name)
                 self._last = event.progress, self._clock()
                 self._line(f"{event.name:>6}    pauses at step {event.score.step}   [{self._status}]")
+            case Lost():
+                self._end(event.name)
+                self._say(f"{event.name}: {event.reason}")
             case Noted():
                 self._say(event.text)
             case Finished():

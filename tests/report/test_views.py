@@ -111,6 +111,20 @@ def test_what_pruning_saved_by_hand(pruned_study):
     )
 
 
+def test_trainings_that_the_time_ended_are_no_savings(pruned_study):
+    first, half, other, *rest = pruned_study
+    late = replace(other, reason="the time was spent")
+    found = saving([first, half, late, *rest])
+    assert (found.pruned, found.late, found.trainings, found.steps, found.saved) == (1, 1, 4, 60, 10)
+    assert found.words == (
+        "Pruning ended 1 of 4 trainings early and saved 14% of the optimizer steps. "
+        "1 of 4 trainings was ended early, since the time was spent."
+    )
+    assert saving([first, late, replace(late, number=5)]).words == (
+        "2 of 3 trainings were ended early, since the time was spent."
+    )
+
+
 def test_a_failed_training_saves_nothing(records):
     assert (saving(records).saved, saving(records).words) == (0, "")
 

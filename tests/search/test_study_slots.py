@@ -7,7 +7,7 @@ import pytest
 
 from unetsearch.errors import WorkFailedError
 from unetsearch.graph.build import build_graph
-from unetsearch.search.events import Noted
+from unetsearch.search.events import Lost, Noted, Started
 from unetsearch.search.folder import create_folder
 from unetsearch.search.messages import Failed
 from unetsearch.space.settings import SearchSettings
@@ -140,3 +140,33 @@ def test_an_idle_slot_that_dies_while_another_one_measures_is_passed_over(runner
         measured = replace(endless, name=f"dying{size}", objectives=("dice", "latency"))
         _, records = runner.run(measured, Dying(size=size), trials=8)
         assert states(records) == ["complete"] * 8
+
+
+def test_what_another_machine_took_over_is_not_begun_once_more(runner, endless, fake_pool, monkeypatch):
+    """The training waits for its second try, with each batch in two parts, while its slot begins anew."""
+
+    class Restarting(fake_pool):
+        @property
+        def idle(self):
+            return () if search._again and not told else super().idle
+
+    def beat(studies):
+        found = [running.task.trial for running in search._again]
+        told.extend(found)
+        return found
+
+    told = []
+    monkeypatch.setattr("unetsearch.search.study.beat", beat)
+    pool = Restarting(fail={1: Failed("out of memory", cause="memory")})
+    search = runner.search(endless, pool)
+    events = list(search.run())
+    assert Lost("#0", "this machine was silent for too long, another one takes it over") in events
+    assert [event.name for event in events if isinstance(event, Started)].count("#0") == 1
+    assert {job.parts for job in pool.jobs} == {1}
+
+
+def test_a_training_that_is_settled_elsewhere_ends_here(runner, endless, fake_pool, monkeypatch):
+    monkeypatch.setattr("unetsearch.search.ledger.finish", lambda studies, outcome: outcome.record.number != 1)
+    events, records = runner.run(endless, fake_pool())
+    assert [event for event in events if isinstance(event, Lost)] == [Lost("#1", "another machine has taken it over")]
+    assert "#1" not in {record.name for record in records}

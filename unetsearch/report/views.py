@@ -12,7 +12,7 @@ import numpy as np
 from unetsearch.report.confirmation import Confirmation
 from unetsearch.report.words import SCORES, amount, remark, topology, training
 from unetsearch.search.preview import Shown
-from unetsearch.search.records import TrialRecord, front_of
+from unetsearch.search.records import TIME_SPENT, TrialRecord, front_of
 from unetsearch.space.settings import Objective, ranked_by
 from unetsearch.statistics.front import hypervolume_growth
 from unetsearch.training.score import Score
@@ -102,21 +102,29 @@ class HypervolumePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saving:
-    """Trainings that were pruned, of so many; optimizer steps done, and those that pruning left out."""
+    """Trainings that were pruned, of so many; optimizer steps done, and those that pruning left out.
+
+    `late`: those that ended early since the time was spent, which saved nothing.
+    """
 
     pruned: int
+    late: int
     trainings: int
     steps: int
     saved: int
 
     @property
     def words(self) -> str:
-        """A sentence; empty where nothing was pruned."""
-        if not self.pruned:
-            return ""
-        share = self.saved / (self.steps + self.saved)
-        trainings = f"{self.trainings} training{'s' * (self.trainings > 1)}"
-        return f"Pruning ended {self.pruned} of {trainings} early and saved {share:.0%} of the optimizer steps."
+        """A sentence or two; empty where nothing ended early."""
+        told, trainings = [], f"{self.trainings} training{'s' * (self.trainings > 1)}"
+        if self.pruned:
+            share = self.saved / (self.steps + self.saved)
+            saved = f"saved {share:.0%} of the optimizer steps"
+            told.append(f"Pruning ended {self.pruned} of {trainings} early and {saved}.")
+        if self.late:
+            were = "was" if self.late == 1 else "were"
+            told.append(f"{self.late} of {trainings} {were} ended early, since the time was spent.")
+        return " ".join(told)
 
 
 def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> tuple[NetworkPoint, ...]:
@@ -216,9 +224,11 @@ def _volumes(trained: Sequence[TrialRecord], by: Objective) -> list[float]:
 def saving(records: Sequence[TrialRecord]) -> Saving:
     """What pruning saved of the trainings that a study began, baselines among them."""
     trained = [record for record in records if record.trained]
-    pruned = [record for record in trained if record.state == "pruned"]
+    ended = [record for record in trained if record.state == "pruned"]
+    pruned = [record for record in ended if record.reason != TIME_SPENT]
     return Saving(
         pruned=len(pruned),
+        late=len(ended) - len(pruned),
         trainings=len(trained),
         steps=sum(record.steps for record in trained),
         saved=sum(record.recipe.steps - record.steps for record in pruned),

@@ -110,6 +110,14 @@ class Rested:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """A training ends here and is settled elsewhere: another machine has taken it over."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something that a person should read: a training that begins again, a wait."""
 
@@ -178,6 +186,7 @@ Event = (
     | Stepped
     | Scored
     | Rested
+    | Lost
     | Noted
     | Finished
     | Ended

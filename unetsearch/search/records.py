@@ -15,6 +15,8 @@ from unetsearch.training.score import Score
 
 State = Literal["complete", "pruned", "infeasible", "failed", "repeat"]
 
+TIME_SPENT = "the time was spent"
+
 
 class Stretch(NamedTuple):
     """A time in which a slot trained: seconds since the epoch."""
@@ -28,15 +30,15 @@ class Stretch(NamedTuple):
 class TrialRecord:
     """One trial, or one baseline (then `baseline` is its name and `number` its place among the baselines).
 
-    `state`: `complete` (trained), `pruned` (its training was ended early, as one that promises no place on the front),
-    `infeasible` (over a limit, never trained; or out of memory), `failed` (`reason` says why),
-    `repeat` (the same network and training as `repeat_of`, which is `#12` or a baseline's name, whose curve it
-    has; never trained again). `values`: what was picked, by dotted name. `macs` count one 256x256 image,
-    `activation_bytes` likewise. `curve`: every evaluation, the last one final; empty where nothing was trained.
-    `seconds`: wall time of the training, without pauses. `finished`: seconds since the epoch. `slot`: where it was
-    trained (last), as `machine/number`. `stretches`: when it was trained, where it paused. `parts`: in so many parts
-    a batch was trained, for lack of memory. `latency`: seconds of one 256x256 image; `memory`: bytes at most in use
-    for it, weights included; None where they are no objectives.
+    `state`: `complete` (trained), `pruned` (its training was ended early, as one that promises no place on the front;
+    TIME_SPENT is the `reason` where it would have gone on), `infeasible` (over a limit, never trained; or out of
+    memory), `failed` (`reason` says why), `repeat` (the same network and training as `repeat_of`, which is `#12` or a
+    baseline's name, whose curve it has; never trained again). `values`: what was picked, by dotted name. `macs` count
+    one 256x256 image, `activation_bytes` likewise. `curve`: every evaluation, the last one final; empty where nothing
+    was trained. `seconds`: wall time of the training, without pauses. `finished`: seconds since the epoch. `slot`:
+    where it was trained (last), as `machine/number`. `stretches`: when it was trained, where it paused. `parts`: in so
+    many parts a batch was trained, for lack of memory. `latency`: seconds of one 256x256 image; `memory`: bytes at most
+    in use for it, weights included; None where they are no objectives.
     """
 
     number: int

@@ -16,6 +16,7 @@ from unetsearch.search.events import (
     Event,
     Finished,
     Joined,
+    Lost,
     Noted,
     Progress,
     Rested,
@@ -32,7 +33,7 @@ from unetsearch.search.paused import MOST, MOST_SHARED, Paused
 from unetsearch.search.pool import Pool
 from unetsearch.search.progress import progress_of
 from unetsearch.search.pruner import Pruner
-from unetsearch.search.records import TrialRecord
+from unetsearch.search.records import TIME_SPENT, TrialRecord
 from unetsearch.search.running import Running
 from unetsearch.search.settling import Outcome, recover
 from unetsearch.search.storage import Studies
@@ -129,7 +130,7 @@ class Search:
             yield Joined(tuple(self.records))
         late = self.space.search.time is not None and bool(self._paused.waiting) and self.progress.late
         for running in self._paused.waiting if late else self._paused.hopeless():
-            event = self._prune(running)
+            event = self._prune(running, TIME_SPENT if self._pruner.keeps(running.record) else None)
             self._paused.remove(running)
             yield event
         for slot in self.pool.idle:
@@ -247,9 +248,9 @@ class Search:
         progress = self.progress
         return progress.paused > 0 or progress.trials + progress.running < progress.of_trials
 
-    def _prune(self, running: Running) -> Event:
-        """Settles a training that was ended early."""
-        event = self._settle(running.ended(state="pruned"))
+    def _prune(self, running: Running, reason: str | None = None) -> Event:
+        """Settles a training that was ended early. `reason`: why, where the pruner did not end it."""
+        event = self._settle(running.ended(state="pruned", reason=reason))
         self._forget(running)
         return event
 
@@ -265,12 +266,12 @@ class Search:
             if running.task.trial is trial:
                 self.pool.stop(slot)
                 del self._running[slot]
-                yield Noted(f"{running.record.name}: {lost}")
-        for running in self._paused.waiting:
+                yield Lost(running.record.name, lost)
+        for running in (*self._paused.waiting, *self._again):
             if running.task.trial is trial:
-                self._paused.remove(running)
+                (self._again if running in self._again else self._paused).remove(running)
                 self._forget(running)
-                yield Noted(f"{running.record.name}: {lost}")
+                yield Lost(running.record.name, lost)
 
     def _failed(self, running: Running, failed: Failed) -> Event:
         """Settles a failed training; one that ran out of memory is begun once more, a batch in two parts."""
@@ -289,7 +290,7 @@ class Search:
 
     def _settle(self, outcome: Outcome) -> Event:
         if not self._ledger.settle(outcome):
-            return Noted(f"{outcome.record.name}: another machine has taken it over")
+            return Lost(outcome.record.name, "another machine has taken it over")
         if outcome.record.trained:
             self._ledger.tidy(running.record.name for running in self._active)
         return Finished(outcome.record, self.progress)
