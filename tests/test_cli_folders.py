@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 
@@ -63,4 +64,42 @@ def test_no_study_to_report(here, call):
         2,
         "",
         "unetsearch: nowhere: no study here (no study.yaml); `unetsearch run` makes one\n",
+    )
+
+
+def test_a_storage_that_cannot_be_opened_leaves_no_folder(here, call):
+    before = sorted(here.rglob("*"))
+    missing = Path("missing").absolute()
+    why = f"there is no folder {missing}; make it, or give another path"
+    told = (2, "", f"unetsearch: journal:missing/x.journal: {why}\n")
+    wrong = ("run", "tiny.yaml", "--data", "data", "--storage", "journal:missing/x.journal")
+    assert call(*wrong) == told
+    assert sorted(here.rglob("*")) == before
+    Path("empty").mkdir()
+    assert call(*wrong, "--out", "empty") == told
+    assert list(Path("empty").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_shared_study(here, call, monkeypatch):
+    """Another space does not take part in it, and it is found from any folder and by any way to its journal."""
+    shared = ("run", "tiny.yaml", "--data", "data", "--storage", "journal:x.journal")
+    assert call(*shared, "--out", "one")[0] == 0
+    before = sorted(here.rglob("*"))
+    status, _, told = call(*shared, "--out", "deep/two", "--set", "architecture.width=8")
+    assert status == 2
+    assert f"journal:{here / 'x.journal'}, study tiny-data: holds a study of another space;" in told
+    assert sorted(here.rglob("*")) == before
+    elsewhere = here / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert call("report", here / "one")[0] == 0
+    again = ("run", here / "tiny.yaml", "--data", here / "data", "--out", here / "one", "--storage")
+    for way in (here / "x.journal", "../x.journal"):
+        assert call(*again, f"journal:{way}")[0] == 0
+    advice = "give another folder with --out, or the same settings to continue it"
+    assert call(*again, "journal:x.journal") == (
+        2,
+        "",
+        f"unetsearch: {here / 'one'}: the trials of this study are in journal:{here / 'x.journal'}; {advice}\n",
     )

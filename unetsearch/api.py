@@ -18,7 +18,7 @@ from unetsearch.report.write import leave_report
 from unetsearch.search.batch_size import settle_batch_size
 from unetsearch.search.events import Event
 from unetsearch.search.fit import check_fit
-from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
+from unetsearch.search.folder import StudyFolder, open_folder, own_folder
 from unetsearch.search.opening import check_same_study, load_for, read_space, reopen
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.whole import search
@@ -104,8 +104,7 @@ def run(
     path = Path(out) if out is not None else Path("studies") / f"{space.name}-{loaded.name}"
     space = settle_batch_size(space, loaded, devices, StudyFolder(path), storage)
     check_same_study(StudyFolder(path), space, loaded, storage)
-    folder = create_folder(path)
-    with owned(folder):
+    with own_folder(path) as folder:
         records = search(
             folder,
             space,

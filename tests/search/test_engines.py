@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 
 import optuna
 import pytest
@@ -45,6 +46,7 @@ def test_a_url_is_shown_without_credentials():
     url = "postgresql+psycopg://sea%2Frcher:se%3Acr%40t%20%251@db:5433/nas?password=hush&sslmode=require"
     assert public_url(url) == "postgresql+psycopg://db:5433/nas"
     assert public_url("journal:/shared/study.log") == "journal:/shared/study.log"
+    assert public_url("journal:study.log") == f"journal:{Path('study.log').absolute()}", "wherever it is read again"
     assert public_url("postgresql+psycopg://sea%2Frcher:se%3Acr%40t@db:port/nas") == "postgresql+psycopg:..."
     assert public_url("se:cr@t") == "--storage"
     assert set(secrets_of(url)) >= {"sea/rcher", "sea%2Frcher", "se:cr@t %1", "se%3Acr%40t%20%251", "hush"}
@@ -81,7 +83,7 @@ def test_a_wrong_url(refused, storage, message):
 def test_a_missing_driver(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     assert refused("postgresql+psycopg://u:p@127.0.0.1:9/d") == (
-        'postgresql+psycopg://127.0.0.1:9/d: the driver psycopg is not installed; pip install "unetsearch[postgres]"'
+        'postgresql+psycopg://127.0.0.1:9/d: the driver psycopg is not installed; pip install "psycopg[binary]"'
     )
 
 

@@ -1,8 +1,10 @@
+from contextlib import suppress
+
 import pytest
 
 from unetsearch.errors import StudyError
 from unetsearch.files import write_atomically
-from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
+from unetsearch.search.folder import StudyFolder, create_folder, open_folder, own_folder, owned
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
@@ -35,6 +37,21 @@ def test_one_owner_at_a_time(tmp_path):
     assert str(caught.value) == f"{folder.path}: another process is running this study; wait until it is done"
     with owned(folder):
         pass
+
+
+def test_a_folder_in_which_nothing_was_begun_is_gone_again(tmp_path):
+    with pytest.raises(ValueError, match="wrong"), own_folder(tmp_path / "studies" / "study"):
+        raise ValueError("wrong")
+    assert list(tmp_path.iterdir()) == []
+    begun = StudyFolder(tmp_path / "studies" / "study")
+    with suppress(ValueError), own_folder(begun.path):
+        begun.settings.touch()
+        raise ValueError("wrong")
+    assert begun.exists
+    other = tmp_path / "studies" / "other"
+    with own_folder(other), pytest.raises(StudyError), own_folder(other):
+        pass
+    assert (other / ".lock").is_file(), "another process has it"
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):

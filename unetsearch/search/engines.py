@@ -35,14 +35,14 @@ def is_journal(storage: str) -> bool:
 
 
 def journal_path(storage: str) -> Path:
-    """The file of `journal:PATH`, as an absolute path."""
-    return Path(storage.removeprefix(JOURNAL)).expanduser().absolute()
+    """The file of `journal:PATH`: one absolute path, however it is written."""
+    return Path(storage.removeprefix(JOURNAL)).expanduser().resolve()
 
 
 def public_url(storage: str) -> str:
-    """A storage as files and messages may show it: without user, password and parameters."""
+    """A storage as files and messages may show it: without user, password and parameters, from any folder the same."""
     if is_journal(storage):
-        return storage
+        return f"{JOURNAL}{journal_path(storage)}"
     try:
         url = make_url(storage)
     except (sqlalchemy.exc.ArgumentError, ValueError):
@@ -172,7 +172,7 @@ def _missing(url: URL, error: ImportError) -> str:
     if url.get_backend_name() == "postgresql":
         if url.get_driver_name() != "psycopg":
             return f"the driver {module} is not installed; write postgresql+psycopg://"
-        return 'the driver psycopg is not installed; pip install "unetsearch[postgres]"'
+        return 'the driver psycopg is not installed; pip install "psycopg[binary]"'
     return f"the driver {module} is not installed; pip install it, or give {EXPECTED}"
 
 

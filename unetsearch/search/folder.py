@@ -11,7 +11,10 @@ import yaml
 
 from unetsearch.errors import StudyError
 
-OWN = (".lock", ".write-test", "study.db", "preview.npz", "storage.yaml")
+LOCK = ".lock"
+"""The file by which a process keeps others out of a study."""
+
+OWN = (LOCK, ".write-test", "study.db", "preview.npz", "storage.yaml")
 """How the names of the files begin that a study has before its settings are written."""
 
 
@@ -121,12 +124,35 @@ def create_folder(path: Path) -> StudyFolder:
 
 
 @contextmanager
+def own_folder(path: Path) -> Iterator[StudyFolder]:
+    """The folder of a study, made where it is not there yet, and kept from other processes while it runs.
+
+    Where it is left by an error with nothing in it, what was made of it is gone again. Raises StudyError as
+    create_folder and owned do.
+    """
+    made = [place for place in (path, *path.parents) if not place.exists()]
+    held = False
+    try:
+        folder = create_folder(path)
+        with owned(folder):
+            held = True
+            yield folder
+    except BaseException:
+        with suppress(OSError):
+            if held and [file.name for file in path.iterdir()] == [LOCK]:
+                (path / LOCK).unlink()
+            for place in made:  # a folder that holds anything is not removed
+                place.rmdir()
+        raise
+
+
+@contextmanager
 def owned(folder: StudyFolder) -> Iterator[None]:
     """Keeps other processes out of the study while it runs; the system lifts this even after a kill.
 
     Raises StudyError where another process has it.
     """
-    connection = sqlite3.connect(folder.path / ".lock", timeout=0, isolation_level=None)
+    connection = sqlite3.connect(folder.path / LOCK, timeout=0, isolation_level=None)
     try:
         try:
             connection.execute("BEGIN EXCLUSIVE")
