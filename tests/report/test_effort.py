@@ -12,6 +12,8 @@ def test_what_every_point_would_have_taken(make):
         "The search took 4 min 30 s of training; each of the 1,200 points of the space, trained once, would have taken "
         "about 30 h 00 min, if all take as long as those that came to their end."
     )
+    both = (replace(one, slot="0"), replace(other, slot="1"))
+    assert "The search took 3 min 00 s of training, all slots together; each of" in by_hand(both, 1200)
 
 
 def test_nothing_is_said_where_there_is_nothing_to_compare(make):

@@ -16,6 +16,11 @@ def test_the_shipped_spaces():
     }
 
 
+def test_every_depth_is_trained_to_its_end():
+    space = load_space("depth")
+    assert (space.search.trials, space.search.pruner) == (space.size, "none")
+
+
 def test_a_file_comes_before_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_space("quickstart") == find_space("quickstart.yaml") == starters()["quickstart"]

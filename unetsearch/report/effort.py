@@ -16,8 +16,10 @@ def by_hand(records: Sequence[TrialRecord], size: int | None) -> str:
     trained = [record for record in records if record.trained]
     if size is None or not seconds or size <= len(trained):
         return ""
-    spent = sum(record.seconds for record in trained)
+    spent = duration(sum(record.seconds for record in trained))
+    slots = {stretch.slot for record in trained for stretch in record.trained_at}
+    together = ", all slots together" if len(slots) > 1 else ""
     return (
-        f"The search took {duration(spent)} of training; each of the {size:,} points of the space, trained once, would "
+        f"The search took {spent} of training{together}; each of the {size:,} points of the space, trained once, would "
         f"have taken about {duration(mean(seconds) * size)}, if all take as long as those that came to their end."
     )
