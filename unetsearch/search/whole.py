@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from unetsearch.data.dataset import SegmentationData
-from unetsearch.errors import UnetsearchError
+from unetsearch.errors import UnetsearchError, WorkFailedError
 from unetsearch.search.events import Event, Noted
 from unetsearch.search.folder import StudyFolder
 from unetsearch.search.messages import Setup
@@ -52,7 +52,8 @@ def search(
                     happened(event)
             except BaseException:
                 run.close()
-                with suppress(UnetsearchError):  # after Ctrl-C too, the report shows what is finished
+                # after Ctrl-C too, the report shows what is finished; it hides no error that came before
+                with suppress(UnetsearchError, WorkFailedError, OSError):
                     left(facts, studies)
                 raise
             run.close()
