@@ -1,5 +1,6 @@
 """What a person reads while a study is confirmed."""
 
+from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console
@@ -20,9 +21,9 @@ def shown(*events):
     return console.file.getvalue().splitlines()
 
 
-def repeated(**values):
-    each = Planned("#4", finalist(4, 2), Key("a", "crossed 2", fold=1, seed=0, **values), SPLITS[0])
-    each.score = score(4, [0.5, 0.75])
+def repeated(split=SPLITS[0], scores=(0.5, 0.75), **values):
+    each = Planned("#4", finalist(4, 2), Key("a", "crossed 2", fold=1, seed=0, **values), split)
+    each.score = score(4, scores)
     return Repeated("#4", each.run(10.0), each.score, Confirming(3, 8, 60.0, 3600.0, None))
 
 
@@ -38,6 +39,11 @@ def test_tunings_are_scored_on_validation_images():
         "      #4  without fold 2, seed 1, 4 times the steps, 0.5 times the rate (tuning): "
         "Dice 0.6250, IoU 0.3125 on 2 validation images   [3 of 8, about 1 min 40 s left]"
     ]
+
+
+def test_one_image():
+    (line,) = shown(repeated(replace(SPLITS[0], validation=(2,)), (0.5,)))
+    assert "Dice 0.5000, IoU 0.2500 on 1 test image   [" in line
 
 
 def test_the_searches_of_a_nested_one():

@@ -14,8 +14,8 @@ from unetsearch.api import STORAGE
 from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.data.splits import FEWEST_TRAINING, outer_folds
 from unetsearch.data.splits import folds as inner_folds
-from unetsearch.errors import StudyError, UnetsearchError
-from unetsearch.report.answer import answer
+from unetsearch.errors import StudyError, UnetsearchError, WorkFailedError
+from unetsearch.report.answer import answer, several
 from unetsearch.report.confirmation import Confirmation
 from unetsearch.report.write import leave_report, what_is_confirmed
 from unetsearch.search.confirm import MOST_FOLDS, Planned, Repetition, longer, measured, more_follow, planned, tunings
@@ -102,9 +102,10 @@ def confirm(
         loaded = _same_data(folder, opened, data)
         wanted = _Wanted(folder, opened, loaded, devices, happened or (lambda _: None))
         plan = _plan(wanted, folds, seeds, margin, nested, tuple(dict.fromkeys(map(float, budgets))))
+        baselines = [record for record in opened.studies.records if record.baseline and record.distinct]
     with owned(folder):
         if plan.nested:
-            plan = replace(plan, finalists=_searched_again(wanted, _outer(wanted, plan)))
+            plan = replace(plan, finalists=_searched_again(wanted, baselines, _outer(wanted, plan)))
         with closing(reopen(folder, storage)) as opened:
             if (earlier := read_confirmed(opened.studies)) and earlier.plan.design != plan.design:
                 wanted.happened(
@@ -117,7 +118,8 @@ def confirm(
             try:
                 _trained(wanted, plan, confirmed, seconds)
             except BaseException:
-                with suppress(UnetsearchError):  # after Ctrl-C too, the report shows what is finished
+                # after Ctrl-C too, the report shows what is finished; it hides no error that came before
+                with suppress(UnetsearchError, WorkFailedError, OSError):
                     leave_report(folder, opened.space, opened.facts, opened.studies)
                 raise
             page = leave_report(folder, opened.space, opened.facts, opened.studies)
@@ -179,8 +181,9 @@ def _plan(
         raise StudyError(f"{path}: budgets: {short[0]:g} times {steps} steps are none")
     parts = len({data.groups[index] for index in (range(len(data.images)) if nested else _seen(data))})
     if parts < folds:
-        what = "groups" if len(set(data.groups)) < len(data.images) else "images"
-        wanted.happened(Noted(f"{folds} folds were asked for, but there are {parts} {what}: {parts} folds"))
+        there = several(parts, "group" if len(set(data.groups)) < len(data.images) else "image")
+        are = f"there {'is' if parts == 1 else 'are'} {there}: {several(parts, 'fold')}"
+        wanted.happened(Noted(f"{folds} folds were asked for, but {are}"))
     plan = Plan(
         nested=nested,
         folds=min(folds, parts),
@@ -196,8 +199,8 @@ def _plan(
     )
     if min(len(split.train) for split in _outer(wanted, plan)) < FEWEST_TRAINING:
         raise StudyError(
-            f"{path}: with {plan.folds} folds fewer than {FEWEST_TRAINING} images would be left to train on; "
-            f"add images{', or take --no-nested' if nested else ''}"
+            f"{path}: with {several(plan.folds, 'fold')} fewer than {FEWEST_TRAINING} images would be left to train "
+            f"on; add images{', or take --no-nested' if nested else ''}"
         )
     wanted.happened(Noted(_told(wanted, plan)))
     units, unit = (plan.folds, "fold") if plan.folds > 1 else (seeds, "seed")
@@ -209,14 +212,14 @@ def _plan(
 def _told(wanted: _Wanted, plan: Plan) -> str:
     """What is to come, in a sentence."""
     images, trials = len(wanted.data.images), wanted.opened.space.search.trials
-    groups = f"{len(set(plan.groups))} group{'s' * (len(set(plan.groups)) != 1)}"
-    times = f"from {plan.seeds} seed{'s' * (plan.seeds != 1)}"
+    groups = several(len(set(plan.groups)), "group")
+    times = f"from {several(plan.seeds, 'seed')}"
     if not plan.nested:
-        networks = len(plan.finalists[0])
+        again = f"{several(len(plan.finalists[0]), 'network')} {'is' if len(plan.finalists[0]) == 1 else 'are'}"
         without = f" without each of {plan.folds} parts of the images" if plan.folds > 1 else ""
-        return f"{networks} networks are trained again{without}, {times}"
+        return f"{again} trained again{without}, {times}"
     return (
-        f"{images} images in {groups}: the search ({trials} trials) is repeated without each of "
+        f"{images} images in {groups}: the search ({several(trials, 'trial')}) is repeated without each of "
         f"{plan.folds} parts of them, and what it chooses trained {times}; --no-nested does without"
     )
 
@@ -238,10 +241,12 @@ def _outer(wanted: _Wanted, plan: Plan) -> tuple[Split, ...]:
     return inner_folds(data, replace(settings, folds=plan.folds)) if plan.folds > 1 else (data.split,)
 
 
-def _searched_again(wanted: _Wanted, splits: Sequence[Split]) -> tuple[tuple[TrialRecord, ...], ...]:
+def _searched_again(
+    wanted: _Wanted, baselines: Sequence[TrialRecord], splits: Sequence[Split]
+) -> tuple[tuple[TrialRecord, ...], ...]:
     """The finalists of a search for each outer fold, which never saw its images; each a study of its own."""
     found = []
-    space, baselines = wanted.opened.space, _baselines(wanted)
+    space = wanted.opened.space
     for number, split in enumerate(splits, start=1):
         wanted.happened(SearchedAgain(number, len(splits)))
         fingerprint = f"{wanted.data.fingerprint}, without fold {number} of {len(splits)}"
@@ -262,10 +267,6 @@ def _searched_again(wanted: _Wanted, splits: Sequence[Split]) -> tuple[tuple[Tri
     return tuple(found)
 
 
-def _baselines(wanted: _Wanted) -> list[TrialRecord]:
-    return [record for record in wanted.opened.studies.records if record.baseline and record.distinct]
-
-
 def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float | None) -> None:
     """Trains and tests what is planned and not done yet."""
     space = wanted.opened.space
@@ -280,8 +281,10 @@ def _trained(wanted: _Wanted, plan: Plan, confirmed: Confirmed, seconds: float |
                 raise
             if repetition.left:
                 later = ", and those with other steps" if more_follow(stage, stages, confirmed) else ""
-                left = f"the time is spent, {repetition.left} trainings are left{later}"
-                wanted.happened(Noted(f"{left}: a longer --time goes on with them"))
+                one = repetition.left == 1
+                left = f"{several(repetition.left, 'training')} {'is' if one else 'are'} left{later}"
+                those = "it" if one and not later else "them"
+                wanted.happened(Noted(f"the time is spent, {left}: a longer --time goes on with {those}"))
                 break
         if found := what_is_confirmed(confirmed.studies):
             measured(found.networks, confirmed, pool)

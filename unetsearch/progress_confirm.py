@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from unetsearch.report.answer import several
 from unetsearch.report.words import SCORES, duration
 from unetsearch.search.events import Confirming, Ended, Event, Finished, Noted, Repeated, SearchedAgain
 
@@ -56,7 +57,7 @@ class ConfirmationDisplay:
         told = [f"{words} {means[name]:.4f}" for name, words in SCORES.items() if name in means]
         left = progress.seconds_left
         rest = f"{progress.done} of {progress.of}" + ("" if not left else f", about {duration(left)} left")
-        images = f"{len(run.images)} {'validation' if run.key.tuning else 'test'} images"
+        images = several(len(run.images), f"{'validation' if run.key.tuning else 'test'} image")
         self._say(f"{event.name:>8}  {run.key.words}: {', '.join(told)} on {images}   [{rest}]")
         self._move("trainings", progress.done, progress.of, left)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.report.confirming import STEP, exact, noisy, plan_of, run_of, runs_of
+from tests.report.confirming import STEP, exact, network, noisy, plan_of, run_of, runs_of
 from tests.report.test_answer import FINALISTS, GAINS, confirmed, told
 from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import confirmation
@@ -88,6 +88,22 @@ def test_what_is_not_finished_says_so():
     assert (
         "; 3 folds x 2 seeds (4 of these 6 tested every network, and are compared), 22 of 24 trainings, " in lines[-1]
     )
+
+
+def test_a_single_training_to_come():
+    plan = plan_of(*FINALISTS)
+    lines = answer(confirmation(plan, runs_of(plan, exact(GAINS))[:-1], FINALISTS), "cells")
+    assert lines[0].startswith("cells: so far, with 1 training to come, ")
+
+
+def test_what_is_not_finished_says_so_without_a_verdict_on_depth_too():
+    others = (FINALISTS[1], network(5, 2, name="unet++"))
+    plan = plan_of(*others)
+    lines = answer(confirmation(plan, runs_of(plan, exact(GAINS))[:-1], others), "cells")
+    assert lines[0] == (
+        "cells: so far, with 1 training to come, networks of one depth only were searched; about depth nothing is said."
+    )
+    assert lines[2].startswith("The skip rule plain is enough: ")
 
 
 def test_depths_of_the_space_that_were_never_trained_are_named():

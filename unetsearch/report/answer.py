@@ -26,14 +26,13 @@ def answer(confirmed: Confirmation, data: str) -> tuple[str, ...]:
 
 def _lines(confirmed: Confirmation, data: str) -> Iterator[str]:
     depth = next((factor for factor in confirmed.factors if factor.name == "depth"), None)
+    so_far = f"so far, with {several(confirmed.pending, 'training')} to come, " if confirmed.pending else ""
     if depth is None:
-        yield f"{data}: {_one_depth(confirmed)}; about depth nothing is said."
+        yield f"{data}: {so_far}{_one_depth(confirmed)}; about depth nothing is said."
         yield from _network(confirmed, next(iter(confirmed.factors), None))
     for factor in confirmed.factors:
-        first = f"{data}: " if factor.name == "depth" else ""
+        first = f"{data}: {so_far}" if factor.name == "depth" else ""
         words = _turned(confirmed, factor) or _verdict(confirmed, factor)
-        if first and confirmed.pending:
-            words = f"so far, with {confirmed.pending} trainings to come, {words}"
         yield first + (words if first else _sentence(words)) + "."
         if factor.name == "depth":
             yield from _network(confirmed, factor)
@@ -75,7 +74,7 @@ def _unlearnt(found: Sequence[Unlearnt]) -> Iterator[str]:
     """Of one that learns now and then, few trainings tell little; of one that never does, they tell enough."""
     steps = {each.budget: "" if each.budget == 1 else f"{each.budget:g} times the steps" for each in found}
     never = [
-        f"{each.name} ({' with '.join(filter(None, (_several(each.trainings, 'training'), steps[each.budget])))})"
+        f"{each.name} ({' with '.join(filter(None, (several(each.trainings, 'training'), steps[each.budget])))})"
         for each in found
         if each.nothing == each.trainings
     ]
@@ -204,14 +203,14 @@ def _more(confirmed: Confirmation, factor: Factor) -> Iterator[str]:
 
 def _what(confirmed: Confirmation) -> Iterator[str]:
     plan = confirmed.plan
-    images = _several(confirmed.images, "image")
+    images = several(confirmed.images, "image")
     if confirmed.groups < confirmed.images:
-        images += f" of {_several(confirmed.groups, 'group')}"
+        images += f" of {several(confirmed.groups, 'group')}"
     if plan.nested:
         how = f"each of {images} once, by what a search chose that never saw its part"
     else:
         how = f"{images} that no search has seen"
-    runs = f"{_several(plan.folds, 'fold')} x {_several(plan.seeds, 'seed')}"
+    runs = f"{several(plan.folds, 'fold')} x {several(plan.seeds, 'seed')}"
     if confirmed.compared < plan.folds * plan.seeds:
         runs += f" ({confirmed.compared} of these {plan.folds * plan.seeds} tested every network, and are compared)"
     searches = ", the searches not counted" if plan.nested else ""
@@ -221,7 +220,8 @@ def _what(confirmed: Confirmation) -> Iterator[str]:
     yield f"Tested: {how}; {runs}, {spent}."
 
 
-def _several(count: int, noun: str) -> str:
+def several(count: int, noun: str) -> str:
+    """`1 training`, `3 trainings`."""
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
