@@ -61,7 +61,6 @@ class NetworkPoint:
     macs: int
     depth: int
     skip: str
-    encoder: str
     words: str
     seconds: float
     latency: float | None = None
@@ -143,7 +142,6 @@ def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objectiv
             macs=record.macs,
             depth=record.architecture.depth,
             skip=record.architecture.skip.rule,
-            encoder=record.architecture.encoder_name,
             words=", ".join(filter(None, (topology(record.architecture), training(record.values), remark(record)))),
             seconds=record.seconds,
             latency=record.latency,

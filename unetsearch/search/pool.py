@@ -97,11 +97,6 @@ class Pool:
         self.close()
 
     @property
-    def size(self) -> int:
-        """How many slots there are."""
-        return len(self._setups)
-
-    @property
     def idle(self) -> tuple[int, ...]:
         """The slots that are ready for a job."""
         return tuple(index for index, slot in enumerate(self._slots) if slot.free)
