@@ -11,6 +11,7 @@ from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
+from machine import description
 from numpy.typing import NDArray
 from recording import SCHEDULES, SETS, TABLES, read_rows
 from scipy.stats import spearmanr
@@ -22,12 +23,15 @@ PARTS = (1, 2, 3, 4, 5, 6, 8, 10)
 
 RESAMPLES = 200
 
+LEAST_CEILING = 0.05
+"""Below it seeds tell nothing of one another, and there is nothing to have a share of."""
+
 Curves = NDArray[np.float64]
 """Dice of networks x seeds x evaluations."""
 
 
 def main() -> None:
-    lines = ["# What an early score tells", "", *(__doc__ or "").splitlines()[4:6], ""]
+    lines = ["# What an early score tells", "", description(), "", *(__doc__ or "").splitlines()[4:6], ""]
     for name in SETS:
         lines += report(f"{name}, the default schedule", read_curves(name, ("flat",)))
         for other in SCHEDULES:
@@ -46,14 +50,15 @@ def report(title: str, recorded: Mapping[tuple[str, str], Curves]) -> Iterator[s
     yield ""
     yield "Rank correlation (Spearman) of the score after n twelfths of the steps with the final score of another seed;"
     yield "`ceiling`: of the final score with that of another seed; `share`: that after a third, of the ceiling, with"
-    yield "its uncertainty over networks (half of the range of 68 % of resamples); `same run`: after a third, with the"
-    yield "final score of the same training."
+    yield "its uncertainty over networks (half of the range of 68 % of resamples), where the ceiling is at least"
+    yield f"{LEAST_CEILING}; `same run`: after a third, with the final score of the same training."
     yield ""
     yield "| schedule | score | " + " | ".join(map(str, PARTS)) + " | ceiling | share | same run | final Dice |"
     yield "|---|---|" + "---|" * (len(PARTS) + 4)
     for (schedule, score), curves in recorded.items():
         row = [f"{across(curves, part):.2f}" for part in PARTS]
-        share = f"{shares(curves):.2f} ± {spread(curves):.2f}"
+        known = ceiling(curves) >= LEAST_CEILING
+        share = f"{shares(curves):.2f} ± {spread(curves):.2f}" if known else "-"
         yield (
             f"| {schedule} | {score} | {' | '.join(row)} | {ceiling(curves):.2f} | {share} | {within(curves, 4):.2f} "
             f"| {curves[:, :, -1].mean():.4f} |"
