@@ -85,11 +85,12 @@ def test_a_shared_study(here, call, monkeypatch):
     """Another space does not take part in it, and it is found from any folder and by any way to its journal."""
     shared = ("run", "tiny.yaml", "--data", "data", "--storage", "journal:x.journal")
     assert call(*shared, "--out", "one")[0] == 0
-    before = sorted(here.rglob("*"))
+    before, journal = sorted(here.rglob("*")), Path("x.journal").read_bytes()
     status, _, told = call(*shared, "--out", "deep/two", "--set", "architecture.width=8")
     assert status == 2
     assert f"journal:{here / 'x.journal'}, study tiny-data: holds a study of another space;" in told
     assert sorted(here.rglob("*")) == before
+    assert Path("x.journal").read_bytes() == journal
     elsewhere = here / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -112,25 +113,23 @@ def begin_studies(
     shown = _shown(folder, storage)
     opened = None
 
-    def create(study_name: str, directions: list[StudyDirection], sampler: BaseSampler | None) -> optuna.Study:
-        return optuna.create_study(
-            storage=opened, study_name=study_name, directions=directions, sampler=sampler, load_if_exists=True
-        )
-
-    def begin(study_name: str, sampler: BaseSampler | None) -> optuna.Study:
-        study = create(study_name, directions, sampler)
+    def begin(opened: BaseStorage, study_name: str, sampler: BaseSampler | None) -> optuna.Study:
+        study = _create(opened, study_name, directions, sampler)
         if study.directions != directions or study.metric_names not in (None, list(objectives)):
             raise StudyError(f"{shown}: holds a study {study_name!r} of other objectives; give yours another `name`")
-        with warnings.catch_warnings():  # the names of the values are marked experimental
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names(list(objectives))
+        if study.metric_names is None:
+            with warnings.catch_warnings():  # the names of the values are marked experimental
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(list(objectives))
         return study
 
     try:
         opened = open_storage(folder.database, storage, create=True, grace=grace)
-        baselines = begin(_baselines(name), RandomSampler())  # draws nothing: baselines have no parameters
-        search = begin(name, sampler)
-        claims = None if storage is None else create(f"{name}-claims", [StudyDirection.MINIMIZE], RandomSampler())
+        baselines = begin(opened, _baselines(name), RandomSampler())  # draws nothing: baselines have no parameters
+        search = begin(opened, name, sampler)
+        claims = None
+        if storage is not None:
+            claims = _create(opened, f"{name}-claims", [StudyDirection.MINIMIZE], RandomSampler())
     except Exception as error:
         close_storage(opened)
         raise understood(error, shown, storage) from None
@@ -181,6 +180,17 @@ def read_studies(
         storage=opened,
         patience=Patience(shown, secrets_of(storage)),
         shared=storage is not None,
+    )
+
+
+def _create(
+    opened: BaseStorage, name: str, directions: list[StudyDirection], sampler: BaseSampler | None
+) -> optuna.Study:
+    """The study of this name. Where it is there already, nothing is written: a journal would grow by every process."""
+    with suppress(KeyError):
+        return optuna.load_study(study_name=name, storage=opened, sampler=sampler)
+    return optuna.create_study(
+        storage=opened, study_name=name, directions=directions, sampler=sampler, load_if_exists=True
     )
 
 
