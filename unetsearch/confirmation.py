@@ -83,12 +83,12 @@ def confirm(
 ) -> Verdict:
     """Trains the finalists of a study again and tests them; its report then leads with the verdict.
 
-    Finalists: the front, the best of every depth, skip rule and encoder, and the baselines. Each is trained at full
-    length without each of `folds` parts of the images and from each of `seeds` seeds, and scored on the test images.
-    `nested`: the search is repeated without each part of all images, and what it chooses is scored on that part; left
-    out, where there are fewer than 100 images, 10 groups, or 6 groups to test on. `margin`: the loss in score that does
-    not matter.
-    `budgets`: the best of each depth are trained and tested with so many times the steps too, each at the learning rate
+    Finalists: the front, the two best of every depth (nested: the best), the best of every skip rule and encoder, and
+    the baselines. Each is trained at full length without each of `folds` parts of the images and from each of `seeds`
+    seeds, and scored on the test images. `nested`: the search is repeated without each part of all images, and what it
+    chooses is scored on that part; left out, where there are fewer than 100 images, 10 groups, or 6 groups to test on.
+    `margin`: the loss in score that does not matter.
+    `budgets`: these of each depth are trained and tested with so many times the steps too, each at the learning rate
     that suits it; a verdict that turns with it is none. `time` (seconds, or `30m`): of these trainings in all. What is
     done is kept: the same call goes on. `data`, `device`, `slots`, `storage` as in `run`. Raises UnetsearchError where
     the input is wrong.

@@ -47,7 +47,7 @@ def candidates(records: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def finalists(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> tuple[TrialRecord, ...]:
-    """The front, the best of each depth, the best of each skip rule and encoder, and the baselines.
+    """The front, some of each depth (EACH_DEPTH), the best of each skip rule and encoder, and the baselines.
 
     Each network with its training once, by rising parameters. Where nothing of a depth was trained to the end, the best
     pruned one stands for it.

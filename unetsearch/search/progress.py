@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from unetsearch.search.events import Progress
-from unetsearch.search.records import TrialRecord
+from unetsearch.search.records import TIME_SPENT, TrialRecord
 from unetsearch.space.space import SearchSpace
 from unetsearch.statistics.intervals import covered
 
@@ -33,5 +33,5 @@ def progress_of(
         running=running,
         paused=paused,
         steps=sum(record.steps for record in trained),
-        saved=sum(record.recipe.steps - record.steps for record in pruned),
+        saved=sum(record.recipe.steps - record.steps for record in pruned if record.reason != TIME_SPENT),
     )
