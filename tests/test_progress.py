@@ -15,7 +15,7 @@ from unetsearch.progress import Display
 from unetsearch.report.views import hypervolume
 from unetsearch.search.candidate import Candidate
 from unetsearch.search.events import Continued, Ended, Finished, Lost, Noted, Progress, Scored, Started, Stepped
-from unetsearch.search.records import front_of
+from unetsearch.search.records import TIME_SPENT, front_of
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.score import Score
 
@@ -158,6 +158,11 @@ def test_a_pruned_trial_is_not_taken_for_a_finished_one():
     assert "(0.6123) │   - │" in row
     assert "pruned at 40 of 100 steps; depth 2" in row
     assert "front" not in screen(display)[-1]
+    display = terminal()
+    display._live = display
+    display.happened(Finished(replace(PRUNED, reason=TIME_SPENT), MORE))
+    row = next(line for line in screen(display) if "#7" in line)
+    assert "ended, as the time was spent, at 40 of 100 steps; depth 2" in row
 
 
 @pytest.mark.parametrize(("height", "slots", "bars"), [(24, 8, 8), (24, 1, 1), (14, 16, 4), (10, 8, 1), (60, 32, 32)])

@@ -104,7 +104,7 @@ def test_what_pruning_saved_by_hand(pruned_study):
     assert found.words == "Pruning ended 2 of 4 trainings early and saved 25% of the optimizer steps."
     lines = summary(pruned_study, network_points(pruned_study, OBJECTIVES), "dice")
     assert found.words in lines
-    assert lines[-1].startswith("Points of the space: 2 trained, 2 pruned, 1 known already. These")
+    assert lines[-1].startswith("Points of the space: 2 trained, 2 ended early, 1 known already. These")
     assert summary(pruned_study[1:2], (), "dice") == (
         "Points of the space: 1 pruned; there is no result yet.",
         "Pruning ended 1 of 1 training early and saved 50% of the optimizer steps.",

@@ -41,7 +41,7 @@ def test_totals_are_totals(runner, space, fake_pool):
 def test_time_is_a_total_too(runner, endless, fake_pool, clock):
     timed = replace(endless, search=SearchSettings(trials=100, time=35))
     events, _ = runner.run(timed, fake_pool(clock=clock))  # every answer takes a second, a training three
-    assert events[-1] == Ended("the time is spent: 36 of 35 s of training")
+    assert events[-1] == Ended("the time is spent: 36 of 35 s of training, 12 of 100 trials")
     pool = fake_pool()
     runner.run(timed, pool)
     assert pool.jobs == []

@@ -151,7 +151,7 @@ def test_time_that_was_spent_on_what_waits_counts_in_the_next_run(runner, long, 
     search.close()
     again = pruning.search(replace(long, search=replace(long.search, time=spent)), slow_pool(clock=clock))
     events = list(again.run())
-    assert events[-1].reason == f"the time is spent: {spent:.0f} of {spent:.0f} s of training"
+    assert events[-1].reason == f"the time is spent: {spent:.0f} of {spent:.0f} s of training, 0 of 5 trials"
     assert again.pool.jobs == []
 
 

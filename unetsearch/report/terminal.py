@@ -9,6 +9,7 @@ from unetsearch.report.words import (
     SCORES,
     amount,
     duration,
+    early,
     in_order,
     mebibytes,
     milliseconds,
@@ -27,10 +28,10 @@ def outcome(record: TrialRecord, by: Objective) -> str:
     if record.state == "repeat":
         known = ""
         if record.curve:
-            known = scores(record.final, with_dice(by)) if record.scored else f"pruned {_reached(record, by)}"
+            known = scores(record.final, with_dice(by)) if record.scored else f"{early(record)} {_reached(record, by)}"
         return f"the same network as {record.repeat_of}{f': {known}' if known else ''}, not trained again"
     if record.state == "pruned":
-        return f"pruned {_reached(record, by)}"
+        return f"{early(record)} {_reached(record, by)}"
     if not record.scored:
         return remark(record)
     numbers = f"{scores(record.final, in_order(by))}, {amount(record.params)} parameters"

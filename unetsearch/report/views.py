@@ -238,7 +238,7 @@ def summary(records: Sequence[TrialRecord], points: Sequence[NetworkPoint], by: 
     searched = [record for record in records if record.baseline is None]
     words = {
         "complete": "trained",
-        "pruned": "pruned",
+        "pruned": "ended early",
         "repeat": "known already",
         "infeasible": "infeasible",
         "failed": "failed",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
-from unetsearch.search.records import TrialRecord
+from unetsearch.search.records import TIME_SPENT, TrialRecord
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.backbone import Backbone
 from unetsearch.space.settings import Objective
@@ -80,8 +80,13 @@ def remark(record: TrialRecord) -> str:
     return "; ".join(filter(None, (first, parts)))
 
 
+def early(record: TrialRecord) -> str:
+    """How a training ended before its last step, by the pruner or not."""
+    return "ended, as the time was spent," if record.reason == TIME_SPENT else "pruned"
+
+
 def _pruned(record: TrialRecord) -> str:
-    return f"pruned at {record.steps} of {record.recipe.steps} steps"
+    return f"{early(record)} at {record.steps} of {record.recipe.steps} steps"
 
 
 def topology(architecture: Architecture) -> str:

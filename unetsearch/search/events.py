@@ -48,14 +48,15 @@ class Progress:
     @property
     def over(self) -> str | None:
         """Why the search is over; None while it is not."""
-        counts = {"pruned": self.pruned, "failed": self.failed}
+        counts = {"ended early": self.pruned, "failed": self.failed}
         parts = "".join(f", {count} of them {word}" for word, count in counts.items() if count)
         if self.trials > self.of_trials:
             return f"{self.trials} trials are done{parts}; {self.of_trials} were asked for"
         if self.trials == self.of_trials:
             return f"{self.trials} of {self.of_trials} trials are {'done' if parts else 'trained'}{parts}"
         if self.late:
-            return f"the time is spent: {self.seconds:.0f} of {self.of_seconds:.0f} s of training{parts}"
+            trials = f"{self.trials} of {self.of_trials} trials{parts}"
+            return f"the time is spent: {self.seconds:.0f} of {self.of_seconds:.0f} s of training, {trials}"
         return None
 
 
