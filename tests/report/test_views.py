@@ -106,7 +106,7 @@ def test_what_pruning_saved_by_hand(pruned_study):
     assert found.words in lines
     assert lines[-1].startswith("Points of the space: 2 trained, 2 ended early, 1 known already. These")
     assert summary(pruned_study[1:2], (), "dice") == (
-        "Points of the space: 1 pruned; there is no result yet.",
+        "Points of the space: 1 ended early; there is no result yet.",
         "Pruning ended 1 of 1 training early and saved 50% of the optimizer steps.",
     )
 
