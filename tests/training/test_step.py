@@ -53,6 +53,24 @@ def equal(one, other):
     return one[1] == other[1] and all(torch.equal(a, b) for a, b in zip(one[0], other[0], strict=True))
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_optimizer_takes_gradients_as_they_lie(parts):
+    """torch's fused AdamW on a processor reads both as they lie in memory, and is wrong where they lie differently."""
+    trained = network().to(memory_format=torch.channels_last)
+    step = Step(trained, RECIPE, CPU, parts=parts)
+    same = [parameter.detach().clone(memory_format=torch.contiguous_format) for parameter in trained.parameters()]
+    usual = torch.optim.AdamW(same, weight_decay=RECIPE.weight_decay, fused=False)
+    for number in range(STEPS):
+        step(batch_of(number), 1e-2)
+        for group in usual.param_groups:
+            group["lr"] = 1e-2
+        for one, parameter in zip(same, trained.parameters(), strict=True):
+            one.grad = parameter.grad.contiguous()
+        usual.step()
+    for one, parameter in zip(same, trained.parameters(), strict=True):
+        torch.testing.assert_close(one, parameter.detach(), atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("weights", [False, True])
 @pytest.mark.parametrize("parts", [1, 2])
 def test_recorded_steps_are_the_steps_that_were_not_recorded(weights, parts):
