@@ -178,6 +178,25 @@ def test_an_operation_is_measured_beside_torchs_own(benchmarks):
     assert float(ratio) > 1
 
 
+def row_of(finals):
+    """The ceiling and the share of a table; `finals`: of two seeds. All scores of a training are its final one."""
+    import early_scores
+
+    curves = np.repeat(np.array(finals).T[:, :, None], 12, axis=2)
+    *_, line, _ = early_scores.report("set", {("flat", "weights"): curves})
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    return cells[-4], cells[-3]
+
+
+def test_a_share_is_told_where_seeds_tell_of_one_another(benchmarks):
+    rising = np.linspace(0.1, 0.5, 12)
+    assert row_of([rising, rising + 0.3]) == ("1.00", "1.00 ± 0.00")
+
+
+def test_there_is_no_share_of_nothing(benchmarks):
+    assert row_of([[0.1, 0.2, 0.3, 0.4], [0.6, 0.8, 0.5, 0.7]]) == ("0.00", "-")
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_the_loop_of_a_user_trains(benchmarks, workers):
     """It is what the trainer is measured against: it has to learn too."""

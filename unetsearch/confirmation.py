@@ -15,8 +15,9 @@ from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.data.splits import FEWEST_TRAINING, outer_folds
 from unetsearch.data.splits import folds as inner_folds
 from unetsearch.errors import StudyError, UnetsearchError, WorkFailedError
-from unetsearch.report.answer import answer, several
+from unetsearch.report.answer import answer
 from unetsearch.report.confirmation import Confirmation
+from unetsearch.report.words import several
 from unetsearch.report.write import leave_report, what_is_confirmed
 from unetsearch.search.confirm import MOST_FOLDS, Planned, Repetition, longer, measured, more_follow, planned, tunings
 from unetsearch.search.confirmed import Confirmed, Plan, open_confirmed, read_confirmed

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from unetsearch.report.answer import several
-from unetsearch.report.words import SCORES, duration
+from unetsearch.report.words import SCORES, duration, several
 from unetsearch.search.events import Confirming, Ended, Event, Finished, Noted, Repeated, SearchedAgain
 
 

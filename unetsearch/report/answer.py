@@ -6,7 +6,7 @@ from math import ceil
 
 from unetsearch.report.confirmation import Confirmation, Factor
 from unetsearch.report.confirmed_scores import Unlearnt
-from unetsearch.report.words import SCORES, amount, duration, milliseconds, topology
+from unetsearch.report.words import SCORES, amount, duration, milliseconds, several, topology
 from unetsearch.search.records import TrialRecord
 from unetsearch.statistics.differences import Interval
 from unetsearch.statistics.verdict import Label, Verdict
@@ -218,11 +218,6 @@ def _what(confirmed: Confirmation) -> Iterator[str]:
     if plan.nested:
         yield "Parameters, MACs and times are of what the whole search chose; the folds may have tested other networks."
     yield f"Tested: {how}; {runs}, {spent}."
-
-
-def several(count: int, noun: str) -> str:
-    """`1 training`, `3 trainings`."""
-    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _signed(interval: Interval) -> str:

@@ -80,6 +80,11 @@ def remark(record: TrialRecord) -> str:
     return "; ".join(filter(None, (first, parts)))
 
 
+def several(count: int, noun: str) -> str:
+    """`1 training`, `3 trainings`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def early(record: TrialRecord) -> str:
     """How a training ended before its last step, by the pruner or not."""
     return "ended, as the time was spent," if record.reason == TIME_SPENT else "pruned"

@@ -174,7 +174,7 @@ def _shaded(images: Tensor, draws: Draws) -> Tensor:
 
 
 def _noise(images: Tensor, place: float) -> Tensor:
-    """Of the images' shape. On a processor drawing as many numbers takes longer than all other shades together."""
+    """Of the images' shape. On a processor drawing as many numbers anew takes about as long as all other shades."""
     numbers = _normal(max(NUMBERS, 2 * images.numel()), images.device)
     begin = int(place * (len(numbers) - images.numel()))
     return numbers[begin : begin + images.numel()].view(images.shape)
