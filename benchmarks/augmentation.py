@@ -26,6 +26,7 @@ from unetsearch.space.settings import DataSettings
 from unetsearch.training.batches import batches
 from unetsearch.training.device import find_device
 from unetsearch.training.device_data import DeviceData, on_device
+from unetsearch.training.recording import recorder
 
 TURNS = 30
 SHOWN = ("unet-8, depth 1", "unet-8, depth 1, colour", "unet-8", "unet-16", "unet++-8", "unet3+-8", "mobilenetv2")
@@ -33,7 +34,7 @@ SHOWN = ("unet-8, depth 1", "unet-8, depth 1, colour", "unet-8", "unet-16", "une
 
 def making(there: DeviceData, recipe: Recipe) -> float:
     """The median second of a batch."""
-    drawn, times = batches(there.train, recipe, 0), []
+    drawn, times = batches(there.train, recipe, 0, record=recorder(there.device)), []
     for _ in range(20 * TURN):
         began = perf_counter()
         next(drawn)

@@ -5,8 +5,9 @@
 The same modules, data, batches and number of steps, side by side in one run: (a) this trainer, moving average and
 evaluations included in its time to a Dice; (b) a plain float32 loop over a DataLoader with augmentation on the
 processor; (b2) the same in bfloat16, channels last, with a fused optimizer and a worker a core, compiled where that
-works; (c) the bare step on a tensor that lies on the device. (lib) and (lib2) are (b) and (b2) with the network of a
-segmentation library, where one has it (MONAI; segmentation_models.pytorch, which is to be installed beside unetsearch).
+works; (c) the bare step on a tensor that lies on the device, on CUDA recorded and replayed as that of (a) is. (lib) and
+(lib2) are (b) and (b2) with the network of a segmentation library, where one has it (MONAI;
+segmentation_models.pytorch, which is to be installed beside unetsearch).
 All take turns of ten steps; images a second are by the median over the turns of each to (c) in the same turn, without
 the first turn and without evaluations. As what is compiled must first be compiled, trials of any length stand beside
 them, from an empty cache. Writes results/training-DEVICE.md.
@@ -41,7 +42,7 @@ from unetsearch.training.device_data import DeviceData, on_device
 from unetsearch.training.heads import outputs_loss
 from unetsearch.training.inference import evaluate
 from unetsearch.training.losses import Truth
-from unetsearch.training.step import GRAPHS
+from unetsearch.training.recording import GRAPHS, Repeated, recorder
 from unetsearch.training.train import train
 
 RESULTS = Path(__file__).parent / "results"
@@ -92,10 +93,10 @@ def ours(name: str, data: DeviceData, recipe: Recipe, seed: int = 0) -> Steps:
         scored = True
 
 
-def with_graphs(name: str, data: DeviceData, recipe: Recipe) -> Steps:
-    """This trainer with its steps recorded and replayed."""
+def by_python(name: str, data: DeviceData, recipe: Recipe) -> Steps:
+    """This trainer with every kernel of a step on CUDA begun by Python."""
     steps = ours(name, data, recipe)
-    os.environ[GRAPHS] = "1"
+    os.environ[GRAPHS] = "0"
     try:
         first = next(steps)
     finally:
@@ -109,18 +110,27 @@ def bare(name: str, data: DeviceData, recipe: Recipe) -> Steps:
     device = data.device
     trained = network(name, device).to(memory_format=memory_format(device)).train()
     optimizer = torch.optim.AdamW(
-        trained.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        trained.parameters(),
+        recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+        capturable=device.type == "cuda",
     )
     images = torch.randn(recipe.batch_size, 1, recipe.crop, recipe.crop, device=device)
     images = images.contiguous(memory_format=memory_format(device))
     truth = Truth(1, (images[:, 0] > 0).to(torch.uint8))
-    for step in range(1, recipe.steps + 1):
-        began = perf_counter()
+
+    def work() -> None:
         optimizer.zero_grad()
         with autocast(device):
             outputs = trained.outputs(images)
         outputs_loss(recipe, outputs, truth).backward()
         optimizer.step()
+
+    take = Repeated(work, device, recorder(device))
+    for step in range(1, recipe.steps + 1):
+        began = perf_counter()
+        take()
         wait(device, step)
         yield perf_counter() - began, None
 
@@ -137,7 +147,9 @@ def loop(
     return plain_loop(module, data, recipe, there.device, style, score if scored else None)
 
 
-def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, turns: int) -> dict[str, Pace]:
+def measure(
+    name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, turns: int, *, library: bool
+) -> dict[str, Pace]:
     """Every way, in turns; whatever is compiled is compiled in the first one."""
     plain, tuned = styles()
     recipe = replace(recipe, steps=TURN * (turns + 1), evaluations=turns + 1)
@@ -149,21 +161,21 @@ def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
         "c": bare(name, there, recipe),
     }
     if there.device.type == "cuda":
-        ways["graphs"] = with_graphs(name, there, recipe)
-    if name in LIBRARY:
+        ways["python"] = by_python(name, there, recipe)
+    if library and name in LIBRARY:
         ways["lib"] = loop(LIBRARY[name](), data, there, recipe, plain)
         ways["lib2"] = tuned_library(name, data, there, recipe)
     seconds: dict[str, list[list[float]]] = {way: [] for way in ways}
     for number in range(turns + 1):
         for way in list(ways)[:: -1 if number % 2 else 1]:
             with nullcontext() if number else fresh_cache():  # what one way has compiled, no other one finds
+                sleep(PAUSE)
                 seconds[way].append(turn(ways[way]))
     return paced(seconds, mean if there.device.type == "cuda" else median)
 
 
 def turn(steps: Steps) -> list[float]:
     """The seconds of the next steps, without the last one."""
-    sleep(PAUSE)
     return [seconds for seconds, _ in islice(steps, TURN)][:-1]
 
 
@@ -227,27 +239,28 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=96)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=3, help="of the trainings to a Dice")
+    parser.add_argument("--without-library", action="store_true", help="leave out (lib) and (lib2)")
     given = parser.parse_args()
     root = os.environ.get("UNETSEARCH_DATA")
     data = load_data(DataSettings(path=str(Path(root) / "dsb2018_fluo") if root else "cells"))
     there = on_device(data, find_device(given.device))
     recipe = Recipe(crop=given.crop, batch_size=given.batch)
-    rows, augmented, trials, ends = [], [], [], []
+    rows, augmented, trials, ends, library = [], [], [], [], not given.without_library
     RESULTS.mkdir(exist_ok=True)
-    introduction = (__doc__ or "").splitlines()[4:12]
+    introduction = (__doc__ or "").splitlines()[4:13]
     with TemporaryDirectory() as cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         torch.compile(torch.sin)(torch.ones(8))  # what a process does once is not the first way's
         for name in given.networks:
             one = replace(there, validation=there.validation[:1])
-            paces = measure(name, data, one, recipe, given.turns)
+            paces = measure(name, data, one, recipe, given.turns, library=library)
             rows.append(row(name, paces, recipe.batch_size))
-            if "graphs" in paces:
-                rows.append(row(f"{name}, (a) with CUDA graphs", paces | {"a": paces["graphs"]}, recipe.batch_size))
+            if "python" in paces:
+                rows.append(row(f"{name}, (a) begun by Python", paces | {"a": paces["python"]}, recipe.batch_size))
             trials.append(trial_row(name, paces, recipe.batch_size))
             print(*rows[-2:], trials[-1], sep="\n", flush=True)
             if name in AUGMENTED:
-                paces = measure(name, data, one, replace(recipe, augmentation=1.0), given.turns)
+                paces = measure(name, data, one, replace(recipe, augmentation=1.0), given.turns, library=library)
                 augmented.append(row(name, paces, recipe.batch_size))
                 print(augmented[-1], flush=True)
             if given.train:

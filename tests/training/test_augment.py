@@ -26,6 +26,12 @@ def only(count=8, seed=0, strength=1.0, **kept):
     return replace(draws, **{name: value for name, value in still.items() if name not in kept})
 
 
+def augmented(windows, draws, side, inner):
+    """Windows after some draws."""
+    noise = draws.noise_of((*windows.images.shape[:2], side, side), CPU)
+    return augment(windows, torch.from_numpy(draws.numbers), noise, side, inner)
+
+
 def points(side, step=12):
     """A grid of bright dots, each drawn as a smooth hill whose summit is the point, and the same as labels."""
     rows, columns = np.mgrid[:side, :side].astype(np.float32)
@@ -35,9 +41,9 @@ def points(side, step=12):
 
 def test_nothing_drawn_is_nothing_done():
     image, mask = points(81)
-    done = augment(Batch(image, mask), only(1), side=41, inner=41)
-    torch.testing.assert_close(done.images, image[..., 20:61, 20:61])
-    assert torch.equal(done.masks, mask[:, 20:61, 20:61])
+    found = augmented(Batch(image, mask), only(1), side=41, inner=41)
+    torch.testing.assert_close(found.images, image[..., 20:61, 20:61])
+    assert torch.equal(found.masks, mask[:, 20:61, 20:61])
 
 
 @pytest.mark.parametrize("strength", [0.3, 1.0])
@@ -46,12 +52,12 @@ def test_image_and_mask_stay_together_to_a_pixel(strength):
     side = window_side(96, strength)
     image, mask = points(side)
     windows = Batch(image.expand(8, 1, -1, -1), mask.expand(8, -1, -1))
-    done = augment(windows, only(strength=strength, angle=True, scale=True, shifts=True), side=96, inner=96)
+    found = augmented(windows, only(strength=strength, angle=True, scale=True, shifts=True), side=96, inner=96)
     moved = 0
-    for image, mask in zip(done.images[:, 0], done.masks, strict=True):
+    for image, mask in zip(found.images[:, 0], found.masks, strict=True):
         heights = image[mask == 1]
         assert len(heights) > 20
-        moved += int(not torch.equal(mask, done.masks[0]))
+        moved += int(not torch.equal(mask, found.masks[0]))
         # a label is the nearest pixel's: its centre is within half a pixel, where the hill is still high
         assert heights.min() > 0.8
     assert moved == 7
@@ -61,11 +67,11 @@ def test_rotation_scale_and_shift_go_where_they_are_told():
     image, mask = points(161, step=40)
     draws = replace(only(3), angle=np.array([np.pi / 2, 0, 0], np.float32), scale=np.array([1, 0.5, 1], np.float32))
     draws.shifts[2, 0] = 7  # rows
-    done = augment(Batch(image.expand(3, 1, -1, -1), mask.expand(3, -1, -1)), draws, side=81, inner=81).images[:, 0]
+    found = augmented(Batch(image.expand(3, 1, -1, -1), mask.expand(3, -1, -1)), draws, side=81, inner=81).images[:, 0]
     middle = image[0, 0, 40:121, 40:121]
-    torch.testing.assert_close(done[0], middle.rot90(1), atol=1e-3, rtol=0)
-    torch.testing.assert_close(done[1][40::2, 40::2], image[0, 0, 80:101, 80:101], atol=1e-3, rtol=0)
-    torch.testing.assert_close(done[2], image[0, 0, 47:128, 40:121], atol=1e-3, rtol=0)
+    torch.testing.assert_close(found[0], middle.rot90(1), atol=1e-3, rtol=0)
+    torch.testing.assert_close(found[1][40::2, 40::2], image[0, 0, 80:101, 80:101], atol=1e-3, rtol=0)
+    torch.testing.assert_close(found[2], image[0, 0, 47:128, 40:121], atol=1e-3, rtol=0)
 
 
 def test_the_elastic_deformation_is_that_of_the_paper():
@@ -77,8 +83,8 @@ def test_the_elastic_deformation_is_that_of_the_paper():
     one = only(1)
     one.shifts[0, 0, 1, 1] = 10
     ramp = torch.arange(161.0).view(1, 1, -1, 1).expand(1, 1, 161, 161).contiguous()
-    done = augment(Batch(ramp, torch.zeros(1, 161, 161, dtype=torch.uint8)), one, side=81, inner=81).images[0, 0]
-    bent = done - ramp[0, 0, 40:121, 40:121]
+    found = augmented(Batch(ramp, torch.zeros(1, 161, 161, dtype=torch.uint8)), one, side=81, inner=81).images[0, 0]
+    bent = found - ramp[0, 0, 40:121, 40:121]
     assert bent[40, 40] == pytest.approx(10, abs=1e-3)
     assert bent[0].abs().max() < 1e-3
     assert bent[20, 40] == pytest.approx(10 * (1 - 2.25 * 0.25 + 1.25 * 0.125), abs=1e-2)  # the cubic with a = -0.75
@@ -90,7 +96,7 @@ def test_the_elastic_deformation_folds_nothing(side):
     draws = Draws.of(np.random.default_rng(0), 200, 1.0, side)
     still = replace(only(200), shifts=draws.shifts)
     window = window_side(side, 1.0)
-    places = _places(still, window, side, CPU) * (window - 1) / 2
+    places = _places(torch.from_numpy(still.numbers), window, side) * (window - 1) / 2
     down, right = places[:, 1:, :, 1] - places[:, :-1, :, 1], places[:, :, 1:, 0] - places[:, :, :-1, 0]
     folded = ((down <= 0).flatten(1).any(1) | (right <= 0).flatten(1).any(1)).float().mean()
     assert folded < 0.03
@@ -100,7 +106,7 @@ def test_the_elastic_deformation_folds_nothing(side):
 def test_blur_leaves_a_constant_image_alone():
     flat = torch.full((8, 1, 32, 32), 3.0)
     windows = Batch(flat, torch.zeros(8, 32, 32, dtype=torch.uint8))
-    torch.testing.assert_close(augment(windows, only(blur=True), side=32, inner=32).images, flat)
+    torch.testing.assert_close(augmented(windows, only(blur=True), side=32, inner=32).images, flat)
 
 
 def test_shades_are_each_samples_own_and_leave_the_labels():
@@ -109,20 +115,20 @@ def test_shades_are_each_samples_own_and_leave_the_labels():
     mask = torch.from_numpy(random.choice([0, 1, 255], (1, 64, 64)).astype(np.uint8))
     windows = Batch(image.expand(8, 2, -1, -1), mask.expand(8, -1, -1))
     for name in ("contrast", "brightness", "gamma", "noise", "blur"):
-        done = augment(windows, only(**{name: True}), side=64, inner=64)
-        assert all(not torch.equal(one, done.images[0]) for one in done.images[1:]), name
-        assert torch.equal(done.masks, windows.masks)
-    blurred = augment(windows, replace(only(), blur=np.ones(8, np.float32)), side=64, inner=64).images
+        found = augmented(windows, only(**{name: True}), side=64, inner=64)
+        assert all(not torch.equal(one, found.images[0]) for one in found.images[1:]), name
+        assert torch.equal(found.masks, windows.masks)
+    blurred = augmented(windows, replace(only(), blur=np.ones(8, np.float32)), side=64, inner=64).images
     assert blurred.std() < 0.6 * image.std()
     noise = replace(only(), noise=np.full(8, 0.5, np.float32))
     noisy, again, other = (
-        augment(windows, draws, side=64, inner=64).images for draws in (noise, noise, replace(noise, place=0.3))
+        augmented(windows, draws, side=64, inner=64).images for draws in (noise, noise, replace(noise, place=0.3))
     )
     assert (noisy - image).std() == pytest.approx(0.5, rel=0.05)
     assert torch.equal(noisy, again)
     each = torch.cat([noisy - image, other - image]).flatten(1)
     assert each.corrcoef().fill_diagonal_(0).abs().max() < 0.1, "no sample's is another one's"
-    dark = augment(windows, replace(only(), gamma=np.full(8, 2.0, np.float32)), side=64, inner=64).images
+    dark = augmented(windows, replace(only(), gamma=np.full(8, 2.0, np.float32)), side=64, inner=64).images
     assert (dark <= image + 1e-5).all()
     assert dark.amax() == pytest.approx(image.max().item(), abs=1e-4)
 

@@ -94,7 +94,9 @@ def test_flips_and_turns_give_the_same_whichever_way_an_image_lies(trained, larg
     assert (alone[0] != alone[1].flip(1).rot90(-1, (0, 1))).float().mean() > 2e-3
     uneven = image[None, :, :-1, :-3]  # is mirrored to even sides, each of the eight by itself
     with torch.inference_mode():
-        straight, turned = (_logits(trained, each, Inference(turns=True)) for each in (uneven, uneven.rot90(1, (2, 3))))
+        straight, turned = (
+            _logits(trained, each, Inference(turns=True), 256) for each in (uneven, uneven.rot90(1, (2, 3)))
+        )
     assert torch.allclose(straight, turned.rot90(-1, (2, 3)), atol=1e-4)
     assert evaluate(trained, large, 2, Inference(turns=True)).dice[0] > evaluate(trained, large, 2).dice[0] - 0.005
 

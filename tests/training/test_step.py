@@ -1,18 +1,18 @@
 import pytest
 import torch
 
+from tests.training.recorded import Recorded, gpu
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
 from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.augment import Batch
-from unetsearch.training.step import GRAPHS, WARM_UP, Step, cuda_graphs, recorder
+from unetsearch.training.recording import WARM_UP, CudaGraphs
+from unetsearch.training.step import Step
 
 RECIPE = Recipe(crop=16, batch_size=4)
 CPU = torch.device("cpu")
 STEPS = WARM_UP + 4
-
-gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
 
 
 def network(**values):
@@ -33,20 +33,6 @@ def stepped(step, device=CPU, *, weights=False):
     for number in range(STEPS):
         step(batch_of(number, device, weights=weights), 1e-2 * (1 - number / STEPS))
     return [parameter.detach().clone() for parameter in step.network.parameters()], step.loss_sum.item()
-
-
-class Recorded:
-    """A recorder for the processor: the work itself, which reads its batch from where it was when it was recorded."""
-
-    def __init__(self):
-        self.replays = 0
-
-    def __call__(self, work):
-        def replay():
-            self.replays += 1
-            work()
-
-        return replay
 
 
 def equal(one, other):
@@ -78,27 +64,7 @@ def test_recorded_steps_are_the_steps_that_were_not_recorded(weights, parts):
     recorder = Recorded()
     step = Step(network(), RECIPE, CPU, parts=parts, record=recorder)
     assert equal(stepped(step, weights=weights), plain)
-    assert (recorder.replays, step.replayed) == (STEPS - WARM_UP, True)
-
-
-def test_a_step_that_cannot_be_recorded_ends_the_training():
-    """After that a device is in no state to go on."""
-
-    def fails(_):
-        raise RuntimeError("the step cannot be recorded (operation not permitted): unset UNETSEARCH_CUDA_GRAPHS")
-
-    with pytest.raises(RuntimeError, match="unset UNETSEARCH_CUDA_GRAPHS"):
-        stepped(Step(network(), RECIPE, CPU, record=fails))
-
-
-def test_steps_are_recorded_where_that_is_asked_for_and_can_be(monkeypatch):
-    cuda = torch.device("cuda")
-    monkeypatch.delenv(GRAPHS, raising=False)
-    assert recorder(cuda, "dice_ce") is None
-    monkeypatch.setenv(GRAPHS, "1")
-    assert recorder(CPU, "dice_ce") is None
-    assert recorder(cuda, "dice_ce") is not None
-    assert recorder(cuda, "unet3+") is None, "MS-SSIM waits for the device"
+    assert (recorder.replays, step.replayed) == (STEPS - WARM_UP - 1, True)
 
 
 def test_long_gradients_are_shortened_and_others_are_not_touched(monkeypatch):
@@ -123,14 +89,6 @@ def test_a_look_at_the_network_between_two_steps_changes_nothing():
     assert stepped(plain)[1] == looked.loss_sum.item()
 
 
-def test_memory_that_is_short_while_a_step_is_recorded_is_told():
-    def fails(_):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    with pytest.raises(torch.OutOfMemoryError):
-        stepped(Step(network(), RECIPE, CPU, record=fails))
-
-
 def test_the_rate_of_every_step_counts():
     step = Step(network(), RECIPE, CPU)
     before = [parameter.detach().clone() for parameter in step.network.parameters()]
@@ -147,7 +105,7 @@ def test_the_rate_of_every_step_counts():
 def test_steps_replayed_on_a_gpu_are_the_steps_begun_by_python(loss, weights):
     """Up to what the order of sums on a GPU changes."""
     device, recipe = torch.device("cuda"), Recipe(crop=16, batch_size=4, loss=loss)
-    step = Step(network().to(device), recipe, device, record=cuda_graphs(device))
+    step = Step(network().to(device), recipe, device, record=CudaGraphs(device))
     replayed, plain = (
         stepped(each, device, weights=weights) for each in (step, Step(network().to(device), recipe, device))
     )
@@ -161,7 +119,7 @@ def test_steps_replayed_on_a_gpu_are_the_steps_begun_by_python(loss, weights):
 @gpu
 def test_dropout_draws_anew_in_every_replay():
     device = torch.device("cuda")
-    step = Step(network(dropout=0.5).to(device), RECIPE, device, record=cuda_graphs(device))
+    step = Step(network(dropout=0.5).to(device), RECIPE, device, record=CudaGraphs(device))
     losses = []
     for _ in range(STEPS):
         before = step.loss_sum.item()

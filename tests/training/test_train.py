@@ -1,3 +1,4 @@
+import warnings
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
@@ -6,16 +7,18 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.recorded import gpu
 from unetsearch.data.dataset import IGNORE
 from unetsearch.data.load import load_data
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
 from unetsearch.network.network import build_network
-from unetsearch.space.recipe import Recipe
+from unetsearch.space.recipe import MS_SSIM_SIDE, Recipe
 from unetsearch.space.settings import DataSettings
 from unetsearch.training.device_data import DeviceData, Pair, Resident, Streamed, on_device
 from unetsearch.training.inference import evaluate, labels, predict
-from unetsearch.training.step import GRAPHS, WARM_UP
+from unetsearch.training.recording import GRAPHS, WARM_UP
+from unetsearch.training.step import Step
 from unetsearch.training.train import DivergedError, learning_rate_factor, train
 
 RECIPE = Recipe(steps=40, evaluations=4, crop=16, batch_size=4, learning_rate=1e-2)
@@ -112,12 +115,11 @@ def test_a_loss_that_is_no_number_ends_the_training_with_its_reason():
 def test_weights_that_are_no_numbers_end_a_training_too(monkeypatch):
     net = network()
 
-    def spoil(gradients):
-        for gradient in gradients:
-            gradient.fill_(float("inf"))
-        return torch.zeros(())
+    def spoil(_):
+        for parameter in net.parameters():
+            parameter.grad.fill_(float("inf"))
 
-    monkeypatch.setattr("torch.nn.utils.get_total_norm", spoil)
+    monkeypatch.setattr(Step, "_shorten", spoil)
     with pytest.raises(DivergedError) as caught:
         list(train(net, data(), replace(RECIPE, steps=1, evaluations=1), seed=0))
     assert str(caught.value) == "the weights were not finite by step 1 (learning rate 0.01): try a lower one"
@@ -267,7 +269,7 @@ def test_every_value_of_the_recipe_makes_another_training_that_is_the_same_every
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
+@gpu
 def test_training_on_a_gpu():
     clean = data()
     train_ = replace(clean.train, pixels=clean.train.pixels.cuda(), masks=clean.train.masks.cuda())
@@ -278,23 +280,32 @@ def test_training_on_a_gpu():
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
-@pytest.mark.parametrize("recorded", [False, True])
-def test_a_step_on_a_gpu_waits_for_nothing(recorded, monkeypatch):
+@gpu
+@pytest.mark.parametrize("graphs", ["0", "1"])
+def test_a_step_on_a_gpu_waits_for_nothing(graphs, monkeypatch):
     """From the one after that which is recorded on, augmentation and weight map included."""
-    if recorded:
-        monkeypatch.setenv(GRAPHS, "1")
+    monkeypatch.setenv(GRAPHS, graphs)
     source = on_device(load_data(DataSettings(path="cells")), torch.device("cuda"))
     recipe = replace(RECIPE, augmentation=1.0, weight_map=True, crop=32, class_weights="median_frequency")
 
     def pulse(step, _):
         if step == WARM_UP + 2:
+            warnings.simplefilter("ignore")  # that this mode is a prototype
             torch.cuda.set_sync_debug_mode("error")
         if step == WARM_UP + 6:
             raise KeyboardInterrupt
 
     try:
-        with pytest.raises(KeyboardInterrupt):
+        with warnings.catch_warnings(), pytest.raises(KeyboardInterrupt):
             list(train(network().cuda(), source, recipe, 0, pulse=pulse))
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.cuda
+@gpu
+def test_a_loss_that_waits_for_the_gpu_is_trained_by_python():
+    source = on_device(load_data(DataSettings(path="cells")), torch.device("cuda"))
+    recipe = replace(RECIPE, loss="ms_ssim", crop=MS_SSIM_SIDE, steps=WARM_UP + 4, evaluations=1)
+    (score,) = train(network().cuda(), source, recipe, 0)
+    assert 0 < score.loss < 1

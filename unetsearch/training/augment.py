@@ -1,8 +1,9 @@
 """Augmentation of a whole batch on its device, each sample by its own draw; image, mask and weights move together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, cos, exp, pi, sin
+from math import ceil, cos, exp, pi, prod, sin
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ NUMBERS = 2**20
 BLUR = (0.06, 0.24, 0.4, 0.24, 0.06)
 """A Gaussian of one pixel, which is mixed in to some share."""
 
+MOVES = 22
+"""So many of a sample's numbers say where its pixels come from: columns, then rows."""
+
 Draw = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 
@@ -54,16 +58,10 @@ class Batch:
         weights = [None] * parts if self.weights is None else self.weights.tensor_split(parts)
         return [Batch(*each) for each in zip(images, masks, weights, strict=True)]
 
-    def clone(self) -> "Batch":
-        """The same in memory of its own."""
-        return Batch(self.images.clone(), self.masks.clone(), None if self.weights is None else self.weights.clone())
-
-    def copy_(self, other: "Batch") -> None:
-        """Writes another batch of the same shapes over this one."""
-        self.images.copy_(other.images)
-        self.masks.copy_(other.masks)
-        if self.weights is not None and other.weights is not None:
-            self.weights.copy_(other.weights)
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Those that are there, in their order."""
+        return (self.images, self.masks) if self.weights is None else (self.images, self.masks, self.weights)
 
 
 def window_side(side: int, strength: float) -> int:
@@ -115,10 +113,30 @@ class Draws:
             place=float(random.random()),
         )
 
+    @property
+    def numbers(self) -> Draw:
+        """What `augment` reads of them: (B, 27)."""
+        cosine, sine = self.scale * np.cos(self.angle), self.scale * np.sin(self.angle)
+        # what one pixel to the right, and one down, lead further, in columns and in rows: (B, 2, 2)
+        steps = np.stack([np.stack([cosine, sine], 1), np.stack([-sine, cosine], 1)], 1)
+        moves = np.concatenate([steps, self.shifts[:, ::-1].reshape(-1, 2, 9)], 2)
+        shades = np.stack([self.blur, self.gamma, self.contrast, self.brightness, self.noise], 1)
+        return np.concatenate([moves.reshape(-1, MOVES), shades], 1)
 
-def augment(windows: Batch, draws: Draws, side: int, inner: int) -> Batch:
-    """Images of `side` and masks of `inner` pixels out of windows (B, C, w, w) and (B, w, w)."""
-    places = _places(draws, windows.images.shape[-1], side, windows.images.device)
+    def noise_of(self, shape: Sequence[int], device: torch.device) -> Tensor:
+        """Of the normal distribution. On a processor drawing it anew takes about as long as all other shades."""
+        count = prod(shape)
+        numbers = _normal(max(NUMBERS, 2 * count), device)
+        begin = int(self.place * (len(numbers) - count))
+        return numbers[begin : begin + count].view(*shape)
+
+
+def augment(windows: Batch, numbers: Tensor, noise: Tensor, side: int, inner: int) -> Batch:
+    """Images of `side` and masks of `inner` pixels out of windows (B, C, w, w) and (B, w, w).
+
+    By the numbers (B, 27) of some draws, and noise (B, C, side, side).
+    """
+    places = _places(numbers, windows.images.shape[-1], side)
     images = _sampled(windows.images, places, "bilinear")
     begin = (side - inner) // 2
     middle = places[:, begin : begin + inner, begin : begin + inner]
@@ -126,7 +144,7 @@ def augment(windows: Batch, draws: Draws, side: int, inner: int) -> Batch:
     weights = windows.weights
     if weights is not None:
         weights = _sampled(weights.unsqueeze(1).float(), middle, "nearest")[:, 0]
-    return Batch(_shaded(images, draws), masks, weights)
+    return Batch(_shaded(images, numbers[:, MOVES:], noise), masks, weights)
 
 
 def _sampled(maps: Tensor, places: Tensor, mode: str) -> Tensor:
@@ -134,50 +152,35 @@ def _sampled(maps: Tensor, places: Tensor, mode: str) -> Tensor:
     return functional.grid_sample(maps, places, mode=mode, padding_mode="reflection", align_corners=True)
 
 
-def _places(draws: Draws, window: int, side: int, device: torch.device) -> Tensor:
+def _places(numbers: Tensor, window: int, side: int) -> Tensor:
     """Where in the window each pixel of each sample comes from: (B, side, side, 2), column and row, from -1 to 1."""
-    unit = np.float32(2 / (window - 1))
-    cosine, sine = draws.scale * np.cos(draws.angle), draws.scale * np.sin(draws.angle)
-    # what one pixel to the right, and one down, lead further, in columns and in rows: (B, 2, 2)
-    steps = np.stack([np.stack([cosine, sine], 1), np.stack([-sine, cosine], 1)], 1)
-    bent = draws.shifts[:, ::-1].reshape(-1, 2, 9)
-    places = moved(unit * np.concatenate([steps, bent], 2), device) @ _fields(side, device)
+    places = numbers[:, :MOVES].reshape(-1, 2, MOVES // 2) @ _fields(window, side, numbers.device)
     return places.view(-1, 2, side, side).permute(0, 2, 3, 1)
 
 
 @lru_cache(maxsize=4)
-def _fields(side: int, device: torch.device) -> Tensor:
+def _fields(window: int, side: int, device: torch.device) -> Tensor:
     """(11, side * side): pixels to the right of the middle, pixels down, and how much each point of a 3x3 grid counts.
 
-    The grid's points lie on corners, edges and middle; between them it is the cubic convolution.
+    The grid's points lie on corners, edges and middle; between them it is the cubic convolution. All are in units of
+    half the window.
     """
     line = torch.arange(side, dtype=torch.float32) - (side - 1) / 2
     points = torch.eye(9).view(9, 1, 3, 3)
     bent = functional.interpolate(points, (side, side), mode="bicubic", align_corners=True)[:, 0]
-    return torch.stack([line.expand(side, -1), line[:, None].expand(-1, side), *bent]).flatten(1).to(device)
+    fields = torch.stack([line.expand(side, -1), line[:, None].expand(-1, side), *bent]).flatten(1)
+    return (fields * (2 / (window - 1))).to(device)
 
 
-def _shaded(images: Tensor, draws: Draws) -> Tensor:
+def _shaded(images: Tensor, shades: Tensor, noise: Tensor) -> Tensor:
     """Blur, gamma, contrast, brightness and noise, in place."""
-    device = images.device
-
-    def each(draw: Draw) -> Tensor:
-        return moved(draw, device)[:, None, None, None]
-
-    images = images.lerp_(_blurred(images), each(draws.blur))
+    blur, gamma, contrast, brightness, deviation = shades.T[..., None, None, None]
+    images = images.lerp_(_blurred(images), blur)
     low = images.amin((1, 2, 3), keepdim=True)
     span = (images.amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
-    images = images.sub_(low).div_(span).log2_().mul_(each(draws.gamma)).exp2_()  # faster than a power
-    contrast = each(draws.contrast)
-    images = torch.addcmul(low * contrast + each(draws.brightness), images, span * contrast, out=images)
-    return images.addcmul_(_noise(images, draws.place), each(draws.noise))
-
-
-def _noise(images: Tensor, place: float) -> Tensor:
-    """Of the images' shape. On a processor drawing as many numbers anew takes about as long as all other shades."""
-    numbers = _normal(max(NUMBERS, 2 * images.numel()), images.device)
-    begin = int(place * (len(numbers) - images.numel()))
-    return numbers[begin : begin + images.numel()].view(images.shape)
+    images = images.sub_(low).div_(span).log2_().mul_(gamma).exp2_()  # faster than a power
+    images = torch.addcmul(low * contrast + brightness, images, span * contrast, out=images)
+    return images.addcmul_(noise, deviation)
 
 
 @lru_cache(maxsize=2)
@@ -197,7 +200,7 @@ def _blurred(images: Tensor) -> Tensor:
     return blurred
 
 
-def moved(values: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    """Numbers on the device, without waiting for it."""
+def readable(values: np.ndarray[Any, Any], device: torch.device) -> Tensor:
+    """Numbers on the processor, from where the device takes them without waiting."""
     tensor = torch.from_numpy(np.ascontiguousarray(values))
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+    return tensor.pin_memory() if device.type == "cuda" else tensor

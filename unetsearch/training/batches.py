@@ -6,11 +6,13 @@ from itertools import count
 from typing import TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.augment import Batch, Draws, augment, window_side
+from unetsearch.training.augment import Batch, Draws, augment, readable, window_side
 from unetsearch.training.crops import Drawing
 from unetsearch.training.device_data import Resident, Source
+from unetsearch.training.recording import Recorder, Repeated
 
 AHEAD = 2
 """So many batches are read from the disk before they are asked for."""
@@ -19,42 +21,54 @@ AHEAD = 2
 T = TypeVar("T")
 
 
-def batches(source: Source, recipe: Recipe, seed: int, margin: int = 0, start: int = 0) -> Iterator[Batch]:
+def batches(
+    source: Source, recipe: Recipe, seed: int, margin: int = 0, start: int = 0, record: Recorder | None = None
+) -> Iterator[Batch]:
     """Endless batches of random crops: images (B, C, side, side), masks and weights (B, crop, crop).
 
     `side` is crop + 2 * margin: the image goes on around the crop by so many pixels. What lies beyond an image's border
     is mirrored, with its labels. Every image is drawn once before any is drawn again. Each sample has its own position,
     flip, turn and, by the recipe, deformation and shades; a batch is the same for the same seed and number, whatever
-    was drawn before. `start`: the number of the first one.
+    was drawn before. `start`: the number of the first one. `record`: how the making of one is recorded; None: never.
+    Of what is recorded each batch is written over by the next one.
     """
-    side, strength = recipe.crop + 2 * margin, recipe.augmentation
+    crop, side, strength = recipe.crop, recipe.crop + 2 * margin, recipe.augmentation
     window = window_side(side, strength)
     drawing = Drawing(
         source.places,
         batch_size=recipe.batch_size,
-        crop=recipe.crop,
-        window=window + (window - recipe.crop) % 2,
+        crop=crop,
+        window=window + (window - crop) % 2,
         foreground=recipe.foreground,
         seed=seed,
     )
+    noisy = (recipe.batch_size, source.channels, side, side)
 
-    def windows(number: int) -> tuple[Batch, np.random.Generator]:
+    def drawn(number: int) -> tuple[Tensor, ...]:
         random = np.random.default_rng([seed, number])
-        return source.windows(drawing.batch(number, random)), random
+        read = source.read(drawing.batch(number, random))
+        if not strength:
+            return read
+        draws = Draws.of(random, recipe.batch_size, strength, side)
+        return readable(draws.numbers, source.device), draws.noise_of(noisy, source.device), *read
 
-    for found, random in map(windows, count(start)) if isinstance(source, Resident) else _ahead(windows, start):
-        if strength:
-            yield augment(found, Draws.of(random, recipe.batch_size, strength, side), side, recipe.crop)
-        else:
-            middle = slice(margin, margin + recipe.crop)
-            weights = None if found.weights is None else found.weights[:, middle, middle]
-            yield Batch(found.images, found.masks[:, middle, middle], weights)
+    def plain(*read: Tensor) -> Batch:
+        found, middle = source.windows(*read), slice(margin, margin + crop)
+        weights = None if found.weights is None else found.weights[:, middle, middle]
+        return Batch(found.images, found.masks[:, middle, middle], weights)
+
+    def augmented(numbers: Tensor, noise: Tensor, *read: Tensor) -> Batch:
+        return augment(source.windows(*read), numbers, noise, side, crop)
+
+    made = Repeated(augmented if strength else plain, source.device, record)
+    for tensors in map(drawn, count(start)) if isinstance(source, Resident) else _ahead(drawn, start):
+        yield made(*tensors)
 
 
-def _ahead(windows: Callable[[int], T], start: int) -> Iterator[T]:
+def _ahead(drawn: Callable[[int], T], start: int) -> Iterator[T]:
     """What is given for start, start + 1, ..., by a thread that works while the device computes."""
     with ThreadPoolExecutor(1) as reader:
-        waiting = [reader.submit(windows, number) for number in range(start, start + AHEAD)]
+        waiting = [reader.submit(drawn, number) for number in range(start, start + AHEAD)]
         for number in count(start + AHEAD):
-            waiting.append(reader.submit(windows, number))
+            waiting.append(reader.submit(drawn, number))
             yield waiting.pop(0).result()

@@ -15,7 +15,7 @@ from torch import Tensor
 from unetsearch.data.dataset import IGNORE, SegmentationData
 from unetsearch.data.objects import Objects
 from unetsearch.data.separation import Targets, objects_of, separated
-from unetsearch.training.augment import Batch, moved
+from unetsearch.training.augment import Batch, readable
 from unetsearch.training.crops import Crops, Places
 
 MIN_DEVIATION = 1e-6
@@ -52,8 +52,17 @@ class Source(Protocol):
         """Where batches are wanted."""
         ...
 
-    def windows(self, crops: Crops) -> Batch:
-        """The images (B, C, side, side) of some crops, with masks and weights of the same size."""
+    @property
+    def channels(self) -> int:
+        """C."""
+        ...
+
+    def read(self, crops: Crops) -> tuple[Tensor, ...]:
+        """What `windows` needs of some crops, on the processor, from where the device takes it without waiting."""
+        ...
+
+    def windows(self, *read: Tensor) -> Batch:
+        """Their images (B, C, side, side), with masks and weights of the same size, out of that, on the device."""
         ...
 
     def with_targets(self, targets: Targets) -> Self:
@@ -91,13 +100,22 @@ class Resident:
         """Where they are."""
         return self.pixels.device
 
-    def windows(self, crops: Crops) -> Batch:
+    @property
+    def channels(self) -> int:
         """As in Source."""
+        return self.pixels.shape[1]
+
+    def read(self, crops: Crops) -> tuple[Tensor, ...]:
+        """Where the rows and the columns of each window lie (2, B, side); a pixel's place is their sum."""
         offset, width = self._offsets[crops.image, None], self.places.sizes[crops.image, 1, None]
         rows, columns, turned = crops.rows * width, crops.columns, crops.turned[:, None]
         small = np.int32 if len(self.masks) < 2**31 else np.int64  # is summed and read several times as fast
-        down = moved((np.where(turned, columns, rows) + offset).astype(small), self.device)
-        across = moved(np.where(turned, rows, columns).astype(small), self.device)
+        lines = np.stack([np.where(turned, columns, rows) + offset, np.where(turned, rows, columns)])
+        return (readable(lines.astype(small), self.device),)
+
+    def windows(self, *read: Tensor) -> Batch:
+        """As in Source."""
+        ((down, across),) = read
         places = down[:, :, None] + across[:, None, :]
 
         def taken(maps: Tensor) -> Tensor:
@@ -130,8 +148,13 @@ class Streamed:
     masks: Sequence[Pixels]
     weights: Sequence[Pixels] | None = None
 
-    def windows(self, crops: Crops) -> Batch:
-        """As in Source; read on the processor, and moved without waiting for the device."""
+    @property
+    def channels(self) -> int:
+        """As in Source."""
+        return len(self.images[0])
+
+    def read(self, crops: Crops) -> tuple[Tensor, ...]:
+        """The windows themselves."""
         images, masks, weights = [], [], []
         for sample, image in enumerate(crops.image):
             mean, deviation = self._spread(int(image))
@@ -139,11 +162,11 @@ class Streamed:
             masks.append(_taken(self.masks[image], crops, sample))
             if self.weights is not None:
                 weights.append(_taken(self.weights[image], crops, sample))
-        return Batch(
-            moved(np.stack(images), self.device),
-            moved(np.stack(masks), self.device),
-            moved(np.stack(weights), self.device) if weights else None,
-        )
+        return tuple(readable(np.stack(maps), self.device) for maps in (images, masks, weights) if maps)
+
+    def windows(self, *read: Tensor) -> Batch:
+        """As in Source."""
+        return Batch(*read)
 
     def with_targets(self, targets: Targets) -> Self:
         """As in Source."""

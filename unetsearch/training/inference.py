@@ -18,8 +18,11 @@ from unetsearch.training.device import all_memory, autocast, free_memory, memory
 from unetsearch.training.device_data import Pair
 from unetsearch.training.metrics import Overlap, image_scores, mean_overlap
 
-PIXELS_A_BATCH = 2**18
-"""Images of one size are predicted together up to so many pixels: four of 256x256."""
+PIXELS_A_BATCH = {"cpu": 2**18}
+"""Images of one size are predicted together up to so many pixels: four of 256x256, which a processor's caches like."""
+
+PIXELS_ON_GPU = 2**21
+"""As many elsewhere, if they fit into the memory together: a device is not to wait for Python."""
 
 PIXELS_AT_ONCE = 2**22
 """Images of so many pixels are scored before the next ones are looked at, which may have to be read from the disk."""
@@ -63,9 +66,11 @@ def predict(network: Network, images: Sequence[Tensor], how: Inference = Inferen
     network.eval()
     predictions: list[Tensor] = []
     with torch.inference_mode():
-        for batch in _alike(images):
-            with autocast(batch.device):
-                predictions += labels(_logits(network, batch, how)).cpu()
+        device = next(network.parameters()).device
+        side = tile_side(network, device, how.memory)
+        for batch in _alike(images, min(PIXELS_A_BATCH.get(device.type, PIXELS_ON_GPU), side**2)):
+            with autocast(device):
+                predictions += labels(_logits(network, batch, how, side)).cpu()
     return predictions
 
 
@@ -105,44 +110,43 @@ def tile_side(network: Network, device: torch.device, memory: float | None = Non
     return int(max((memory / pixel) ** 0.5, SMALLEST_TILE, step)) // step * step
 
 
-def _alike(images: Sequence[Tensor]) -> Iterator[Tensor]:
-    """Batches of images of one size."""
+def _alike(images: Sequence[Tensor], pixels: int) -> Iterator[Tensor]:
+    """Batches of images of one size, of at most so many pixels each where one image has no more."""
     for _, group in groupby(images, key=lambda image: image.shape):
         alike = list(group)
-        count = max(1, PIXELS_A_BATCH // alike[0][0].numel())
+        count = max(1, pixels // alike[0][0].numel())
         for start in range(0, len(alike), count):
             yield torch.stack(alike[start : start + count])
 
 
-def _logits(network: Network, images: Tensor, how: Inference) -> Tensor:
-    """(B, C, H, W) -> (B, K, H, W)."""
+def _logits(network: Network, images: Tensor, how: Inference, side: int) -> Tensor:
+    """(B, C, H, W) -> (B, K, H, W), in tiles of `side` where an image is larger."""
     if not how.turns:
-        return _whole(network, images, how)
+        return _whole(network, images, how, side)
     each = []
     for flip in (False, True):
         for turns in range(4):
             turned = (images.flip(-1) if flip else images).rot90(turns, (-2, -1))
-            back = _whole(network, turned, how).rot90(-turns, (-2, -1))
+            back = _whole(network, turned, how, side).rot90(-turns, (-2, -1))
             each.append(back.flip(-1) if flip else back)
     return mean_of(each)
 
 
-def _whole(network: Network, images: Tensor, how: Inference) -> Tensor:
+def _whole(network: Network, images: Tensor, how: Inference, side: int) -> Tensor:
     """Of whole images, mirrored beyond their last row and column until every pooling halves evenly, as in training."""
     height, width = images.shape[-2:]
     step = 2**network.graph.depth if network.graph.padded else 1  # else they are mirrored as far as the network reads
     for dimension in (-2, -1):
-        side = images.shape[dimension]
-        if side % step:
-            places = mirror_indices(side, 0, ceil(side / step) * step).to(images.device)
+        length = images.shape[dimension]
+        if length % step:
+            places = mirror_indices(length, 0, ceil(length / step) * step).to(images.device)
             images = images.index_select(dimension, places)
     images = images.contiguous(memory_format=memory_format(images.device))
-    return _tiled(network, images, how)[..., :height, :width]
+    return _tiled(network, images, how, side)[..., :height, :width]
 
 
-def _tiled(network: Network, images: Tensor, how: Inference) -> Tensor:
+def _tiled(network: Network, images: Tensor, how: Inference, side: int) -> Tensor:
     """As a whole where that fits into the memory, else tile by tile."""
-    side = tile_side(network, images.device, how.memory)
     if images[:, 0].numel() <= side**2:
         return logits_of(network, images, ensemble=how.ensemble)
     from monai.inferers.utils import sliding_window_inference  # importing it takes longer than predicting a few images

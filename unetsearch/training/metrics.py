@@ -28,10 +28,10 @@ def image_scores(prediction: Tensor, truth: Tensor, classes: int) -> tuple[Tenso
     `prediction`, `truth`: (H, W) class indices; pixels whose truth is IGNORE are left out. A class that is absent
     from both has 1, one that is absent from one of them only has 0.
     """
-    valid = truth != IGNORE
-    found = _histogram(prediction[valid], classes)
-    present = _histogram(truth[valid], classes)
-    both = _histogram(truth[valid & (prediction == truth)], classes)
+    # how often each class was found where each is the truth: one pass over the pixels
+    pairs = torch.bincount((truth.long() * classes + prediction).flatten(), minlength=(IGNORE + 1) * classes)
+    counts = pairs[: classes * classes].view(classes, classes)
+    found, present, both = (each[1:] for each in (counts.sum(0), counts.sum(1), counts.diagonal()))
     union = found + present - both
     absent = union == 0
     dice = torch.where(absent, 1.0, 2 * both / (found + present).clamp(min=1))
@@ -50,8 +50,3 @@ def mean_overlap(scores: Sequence[tuple[Tensor, Tensor]], objects: Sequence[floa
         sum(objects) / len(objects) if objects else None,
         by_image | ({"object_f1": tuple(objects)} if objects else {}),
     )
-
-
-def _histogram(labels: Tensor, classes: int) -> Tensor:
-    """How often each of the foreground classes 1..classes-1 occurs."""
-    return torch.bincount(labels.flatten().long(), minlength=classes)[1:classes]

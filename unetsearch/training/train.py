@@ -19,8 +19,9 @@ from unetsearch.training.device import memory_format
 from unetsearch.training.device_data import DeviceData
 from unetsearch.training.inference import evaluate
 from unetsearch.training.metrics import Overlap
+from unetsearch.training.recording import recorder
 from unetsearch.training.score import Score
-from unetsearch.training.step import Step, recorder
+from unetsearch.training.step import Step
 
 
 class DivergedError(RuntimeError):
@@ -59,7 +60,7 @@ def train(
     network.to(memory_format=memory_format(device))
     average = Average(network, recipe)
     scored = average.network
-    classes, record = class_weights(recipe, data), recorder(device, recipe.loss)
+    classes, record = class_weights(recipe, data), recorder(device)
     take = Step(network, recipe, device, parts=parts, classes=classes, record=record)
     evaluations = {round(recipe.steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)}
     done, since = 0, 0
@@ -88,7 +89,7 @@ def train(
 
     source = data.separated if recipe.weight_map else data.train
     margin = context(network.graph, recipe.crop).margin
-    crops = batches(source, recipe, seed, margin, start=done)
+    crops = batches(source, recipe, seed, margin, done, record)
     for step, batch in enumerate(islice(crops, recipe.steps - done), start=done + 1):
         take(batch, recipe.learning_rate * learning_rate_factor(step - 1, recipe))
         average.update(step)
@@ -131,7 +132,7 @@ def _score(step: int, loss: float, overlap: Overlap, seconds: float, *, by_image
 
 
 def _finite(module: nn.Module) -> bool:
-    return bool(torch.stack([parameter.isfinite().all() for parameter in module.parameters()]).all())
+    return bool(nn.utils.get_total_norm(module.parameters(), torch.inf).isfinite())
 
 
 def learning_rate_factor(step: int, recipe: Recipe) -> float:

@@ -1,0 +1,27 @@
+"""What the tests of recorded work share."""
+
+import pytest
+import torch
+
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
+
+
+class Recorded:
+    """A recorder for the processor: the work itself, which reads from where it read when it was recorded."""
+
+    def __init__(self, *, waits=False):
+        self.waits = waits
+        self.warmed = self.recorded = self.replays = 0
+
+    def warm(self, work):
+        self.warmed += 1
+        work()
+
+    def record(self, work):
+        def replay():
+            self.replays += 1
+            work()
+
+        self.recorded += 1
+        work()
+        return None if self.waits else replay

@@ -1,0 +1,90 @@
+"""Work that is done again and again, recorded and not."""
+
+from itertools import islice
+
+import pytest
+import torch
+
+from tests.training.recorded import Recorded, gpu
+from unetsearch.data.load import load_data
+from unetsearch.space.recipe import Recipe
+from unetsearch.space.settings import DataSettings
+from unetsearch.training.batches import batches
+from unetsearch.training.device_data import on_device
+from unetsearch.training.recording import GRAPHS, WARM_UP, CudaGraphs, Repeated, recorder
+
+CPU = torch.device("cpu")
+CALLS = WARM_UP + 4
+
+
+@pytest.mark.parametrize("record", [None, Recorded(), Recorded(waits=True)], ids=["never", "recorded", "waits"])
+def test_repeated_work_gives_what_the_function_gives(record):
+    repeated = Repeated(lambda one, other: one + 2 * other, CPU, record)
+    for number in range(CALLS):
+        given = repeated(torch.full((3,), float(number)), torch.ones(3))
+        assert given.tolist() == [number + 2.0] * 3
+    assert repeated.replayed == (record is not None and not record.waits)
+    if record is not None:
+        assert (record.warmed, record.recorded) == (WARM_UP, 1), "never tried twice"
+        assert record.replays == (0 if record.waits else CALLS - WARM_UP - 1)
+
+
+def test_recorded_work_reads_where_it_read_before():
+    places = []
+    repeated = Repeated(lambda tensor: places.append(tensor.data_ptr()), CPU, Recorded())
+    for _ in range(CALLS):
+        repeated(torch.ones(3))
+    assert len(places) == CALLS
+    assert len(set(places)) == 1
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("set it to 0")])
+def test_what_cannot_be_recorded_ends_the_work(error):
+    """After that a device may be in no state to go on."""
+
+    class Failing(Recorded):
+        def record(self, _):
+            raise error
+
+    repeated = Repeated(lambda tensor: tensor, CPU, Failing())
+    for _ in range(WARM_UP):
+        repeated(torch.ones(3))
+    with pytest.raises(type(error), match=str(error)):
+        repeated(torch.ones(3))
+
+
+def test_work_is_recorded_on_cuda_where_that_is_not_switched_off(monkeypatch):
+    assert recorder(CPU) is None
+    monkeypatch.setenv(GRAPHS, "0")
+    assert recorder(torch.device("cuda")) is None
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+@pytest.mark.parametrize("place", ["cpu", pytest.param("cuda", marks=[pytest.mark.cuda, gpu])])
+def test_recorded_batches_are_those_that_are_not(place, strength, stored):
+    device = torch.device(place)
+    data = on_device(load_data(DataSettings(path="cells")), device, limit=0 if stored else 1e9)
+    recipe = Recipe(crop=32, batch_size=4, augmentation=strength, weight_map=True)
+    record = Recorded() if place == "cpu" else recorder(device)
+    made, plain = (batches(data.separated, recipe, 1, 3, record=each) for each in (record, None))
+    for one, other in islice(zip(made, plain, strict=True), CALLS):
+        torch.testing.assert_close(one.images, other.images, atol=1e-4, rtol=1e-4)
+        assert torch.equal(one.masks, other.masks)
+        assert torch.equal(one.weights, other.weights)
+    assert place != "cpu" or record.replays == CALLS - WARM_UP - 1
+
+
+@pytest.mark.cuda
+@gpu
+@pytest.mark.parametrize(
+    "waiting", [lambda x: x * x.sum().item(), lambda x: x[x > 0], lambda x: x + torch.ones(4).cuda()]
+)
+def test_work_that_waits_for_a_gpu_is_not_recorded_and_the_next_one_is(waiting):
+    device = torch.device("cuda")
+    for function, replayed in ((waiting, False), (lambda x: x * 2, True)):
+        repeated = Repeated(function, device, CudaGraphs(device))
+        for number in range(CALLS):
+            tensor = torch.full((4,), 1.0 + number)
+            torch.testing.assert_close(repeated(tensor), function(tensor.cuda()))
+        assert repeated.replayed is replayed

@@ -1,0 +1,138 @@
+"""Work that is done again and again: on CUDA it is recorded once and then replayed (CUDA graphs)."""
+
+import os
+import warnings
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from unetsearch.errors import first_line
+
+GRAPHS = "UNETSEARCH_CUDA_GRAPHS"
+"""Where this environment variable is 0, nothing is recorded on CUDA."""
+
+WARM_UP = 3
+"""So often work is done before it is recorded: by then optimizers have their state, and cuDNN its algorithms."""
+
+WAITS = "called a synchronizing CUDA operation"
+"""What torch warns of where work waits for a CUDA device."""
+
+Work = Callable[[], None]
+
+T = TypeVar("T")
+
+
+class Recorder(Protocol):
+    """How work is recorded."""
+
+    def warm(self, work: Work) -> None:
+        """Does it once."""
+        ...
+
+    def record(self, work: Work) -> Work | None:
+        """Does it once more, and gives what does it from now on; None where it waits for the device.
+
+        Raises RuntimeError where it cannot be recorded for another reason: after that the device may be in no state to
+        go on.
+        """
+        ...
+
+
+class Repeated(Generic[T]):
+    """A function of tensors whose shapes stay, to be called again and again. They may lie on the processor.
+
+    `record`: how it is recorded after a warm-up; None: never. What a recorded one gives is written over by the next
+    call.
+    """
+
+    def __init__(self, function: Callable[..., T], device: torch.device, record: Recorder | None) -> None:
+        self._function = function
+        self._device = device
+        self._record = record
+        self._done = 0
+        self._still: tuple[Tensor, ...] = ()  # where recorded work reads
+        self._given: list[T] = []
+        self._replay: Work | None = None
+
+    def __call__(self, *tensors: Tensor) -> T:
+        """What the function gives."""
+        if self._record is None:
+            waits = self._device.type != "cuda"
+            return self._function(*(tensor.to(self._device, non_blocking=not waits) for tensor in tensors))
+        if not self._still:
+            self._still = tuple(torch.empty_like(tensor, device=self._device) for tensor in tensors)
+        for still, tensor in zip(self._still, tensors, strict=True):
+            still.copy_(tensor, non_blocking=True)
+        if self._replay is not None:
+            self._replay()
+        elif self._done < WARM_UP:
+            self._record.warm(self._work)
+        else:
+            self._replay = self._record.record(self._work)
+            if self._replay is None:
+                self._record, self._still = None, ()
+        self._done += 1
+        return self._given[0]
+
+    @property
+    def replayed(self) -> bool:
+        """Whether it is replayed by now."""
+        return self._replay is not None
+
+    def _work(self) -> None:
+        self._given = [self._function(*self._still)]
+
+
+def recorder(device: torch.device) -> Recorder | None:
+    """How work is recorded there: not at all but on CUDA, where it is not switched off."""
+    return CudaGraphs(device) if device.type == "cuda" and os.environ.get(GRAPHS) != "0" else None
+
+
+class CudaGraphs:
+    """Records on a CUDA device: no kernel of the work is begun by Python any more.
+
+    A recording that fails because the work waits for the device would leave it in no state to go on. So it is watched
+    once before that.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def warm(self, work: Work) -> None:
+        """On a stream of its own, as what is to be recorded wants to be warmed up."""
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(self._stream):
+            work()
+        torch.cuda.current_stream(self._device).wait_stream(self._stream)
+
+    def record(self, work: Work) -> Work | None:
+        """As in Recorder."""
+        if self._waits(work):
+            return None
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self._device)
+        try:
+            # other threads, such as one that reads ahead, may go on with their own work meanwhile
+            with torch.cuda.device(self._device), torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                work()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise RuntimeError(f"the step cannot be recorded ({first_line(error)}): set {GRAPHS}=0") from None
+        finally:
+            torch.cuda.set_stream(stream)  # a recording that fails leaves its own behind
+        return graph.replay
+
+    def _waits(self, work: Work) -> bool:
+        """Does the work, and gives whether it waited for the device."""
+        before = torch.cuda.get_sync_debug_mode()
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                self.warm(work)
+            finally:
+                torch.cuda.set_sync_debug_mode(before)
+        return any(str(warning.message).startswith(WAITS) for warning in seen)
