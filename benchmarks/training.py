@@ -1,6 +1,6 @@
 """Images a second of the trainer against loops as they are written today, and the time to the same Dice.
 
-    UNETSEARCH_DATA=folder python benchmarks/training.py [--device cuda] [--networks unet-16 ...] [--steps N]
+    UNETSEARCH_DATA=folder python benchmarks/training.py [--device cuda] [--networks unet-16 ...] [--turns N]
 
 The same modules, data, batches and number of steps, side by side in one run: (a) this trainer, moving average and
 evaluations included in its time to a Dice; (b) a plain float32 loop over a DataLoader with augmentation on the
@@ -10,7 +10,7 @@ works; (c) the bare step on a tensor that lies on the device, on CUDA recorded a
 segmentation_models.pytorch, which is to be installed beside unetsearch).
 All take turns of ten steps; images a second are by the median over the turns of each to (c) in the same turn, without
 the first turn and without evaluations. As what is compiled must first be compiled, trials of any length stand beside
-them, from an empty cache. Writes results/training-DEVICE.md.
+them, from an empty cache, unless all was compiled before (--compile, then --cache). Writes results/training-DEVICE.md.
 """
 
 import argparse
@@ -62,7 +62,10 @@ AUGMENTED = ("unet-16", "unet3+-16")
 """Measured with augmentation as well."""
 
 PAUSE = 0.5
-"""Seconds before each turn: meanwhile the workers of the loop before make their batches, in nobody's time."""
+"""Seconds after the turn of a loop with workers: meanwhile they make their batches, in nobody's time."""
+
+Given = argparse.Namespace
+"""What is asked for on the command line."""
 
 Steps = Iterator[tuple[float, float | None]]
 """Seconds of a step, or (ours: since the beginning) with a Dice."""
@@ -147,12 +150,10 @@ def loop(
     return plain_loop(module, data, recipe, there.device, style, score if scored else None)
 
 
-def measure(
-    name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, turns: int, *, library: bool
-) -> dict[str, Pace]:
-    """Every way, in turns; whatever is compiled is compiled in the first one."""
+def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, given: Given) -> dict[str, Pace]:
+    """Every way, in turns; whatever is compiled is compiled in the first one, or read from the cache that is given."""
     plain, tuned = styles()
-    recipe = replace(recipe, steps=TURN * (turns + 1), evaluations=turns + 1)
+    recipe = replace(recipe, steps=TURN * (given.turns + 1), evaluations=given.turns + 1)
     torch.compiler.reset()
     ways = {
         "a": ours(name, there, recipe),
@@ -162,15 +163,17 @@ def measure(
     }
     if there.device.type == "cuda":
         ways["python"] = by_python(name, there, recipe)
-    if library and name in LIBRARY:
+    if name in LIBRARY:
         ways["lib"] = loop(LIBRARY[name](), data, there, recipe, plain)
-        ways["lib2"] = tuned_library(name, data, there, recipe)
+        if not given.cache:
+            ways["lib2"] = tuned_library(name, data, there, recipe)
     seconds: dict[str, list[list[float]]] = {way: [] for way in ways}
-    for number in range(turns + 1):
+    for number in range(given.turns + 1):
         for way in list(ways)[:: -1 if number % 2 else 1]:
-            with nullcontext() if number else fresh_cache():  # what one way has compiled, no other one finds
-                sleep(PAUSE)
+            with nullcontext() if number or given.cache else fresh_cache():  # what one has compiled, no other one finds
                 seconds[way].append(turn(ways[way]))
+            if way in ("b2", "lib2"):
+                sleep(PAUSE)
     return paced(seconds, mean if there.device.type == "cuda" else median)
 
 
@@ -213,7 +216,7 @@ def compiled(name: str, data: SegmentationData, there: DeviceData, recipe: Recip
     """Takes one step of the tuned loop, which leaves what it compiles in the cache."""
     torch.compiler.reset()
     _, tuned = styles()
-    next(loop(network(name, there.device), data, there, recipe, tuned))
+    next(loop(network(name, there.device), data, there, recipe, replace(tuned, workers=0)))
 
 
 def to_dice(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, seed: int) -> dict[str, Curve]:
@@ -236,41 +239,52 @@ def main() -> None:
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS))
     parser.add_argument("--turns", type=int, default=6, help="of ten steps each, after a first one")
     parser.add_argument("--train", type=int, default=120, help="steps of the trainings to a Dice; 0: none")
+    parser.add_argument("--trained", nargs="*", default=list(NETWORKS), help="the networks that are trained to a Dice")
     parser.add_argument("--crop", type=int, default=96)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=3, help="of the trainings to a Dice")
-    parser.add_argument("--without-library", action="store_true", help="leave out (lib) and (lib2)")
+    parser.add_argument("--cache", help="folder of what --compile compiled: no whole trials then, and no (lib2)")
+    parser.add_argument("--compile", action="store_true", help="only compile what (b2) runs, into the cache")
     given = parser.parse_args()
     root = os.environ.get("UNETSEARCH_DATA")
     data = load_data(DataSettings(path=str(Path(root) / "dsb2018_fluo") if root else "cells"))
     there = on_device(data, find_device(given.device))
     recipe = Recipe(crop=given.crop, batch_size=given.batch)
-    rows, augmented, trials, ends, library = [], [], [], [], not given.without_library
+    with TemporaryDirectory() as cache:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = given.cache or cache
+        if given.compile:
+            for name in given.networks:
+                compiled(name, data, there, recipe)
+        else:
+            torch.compile(torch.sin)(torch.ones(8))  # what a process does once is not the first way's
+            measured(data, there, recipe, given)
+
+
+def measured(data: SegmentationData, there: DeviceData, recipe: Recipe, given: Given) -> None:
+    """Every network, and the result as far as it is known by then."""
+    rows, augmented, trials, ends = [], [], [], []
     RESULTS.mkdir(exist_ok=True)
     introduction = (__doc__ or "").splitlines()[4:13]
-    with TemporaryDirectory() as cache:
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
-        torch.compile(torch.sin)(torch.ones(8))  # what a process does once is not the first way's
-        for name in given.networks:
-            one = replace(there, validation=there.validation[:1])
-            paces = measure(name, data, one, recipe, given.turns, library=library)
-            rows.append(row(name, paces, recipe.batch_size))
-            if "python" in paces:
-                rows.append(row(f"{name}, (a) begun by Python", paces | {"a": paces["python"]}, recipe.batch_size))
+    one, some = (replace(there, validation=there.validation[:count]) for count in (1, 16))
+    for name in given.networks:
+        paces = measure(name, data, one, recipe, given)
+        rows.append(row(name, paces, recipe.batch_size))
+        if "python" in paces:
+            rows.append(row(f"{name}, (a) begun by Python", paces | {"a": paces["python"]}, recipe.batch_size))
+        if not given.cache:
             trials.append(trial_row(name, paces, recipe.batch_size))
-            print(*rows[-2:], trials[-1], sep="\n", flush=True)
-            if name in AUGMENTED:
-                paces = measure(name, data, one, replace(recipe, augmentation=1.0), given.turns, library=library)
-                augmented.append(row(name, paces, recipe.batch_size))
-                print(augmented[-1], flush=True)
-            if given.train:
-                long, some = replace(recipe, steps=given.train, evaluations=12), there.validation[:16]
-                compiled(name, data, there, long)
-                runs = [to_dice(name, data, replace(there, validation=some), long, seed) for seed in range(given.seeds)]
-                ends.append(end_row(name, runs))
-                print(ends[-1], flush=True)
-            text = "\n".join(page(introduction, rows, augmented, trials, ends, recipe, data.name, given)) + "\n"
-            (RESULTS / f"training-{there.device.type}.md").write_text(text, encoding="utf-8")
+        print(*rows[-2:], *trials[-1:], sep="\n", flush=True)
+        if name in AUGMENTED:
+            paces = measure(name, data, one, replace(recipe, augmentation=1.0), given)
+            augmented.append(row(name, paces, recipe.batch_size))
+            print(augmented[-1], flush=True)
+        if given.train and name in given.trained:
+            long = replace(recipe, steps=given.train, evaluations=12)
+            compiled(name, data, there, long)
+            ends.append(end_row(name, [to_dice(name, data, some, long, seed) for seed in range(given.seeds)]))
+            print(ends[-1], flush=True)
+        text = "\n".join(page(introduction, rows, augmented, trials, ends, recipe, data.name, given)) + "\n"
+        (RESULTS / f"training-{there.device.type}.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

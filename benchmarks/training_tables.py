@@ -71,22 +71,23 @@ def page(
     lines += [f"{what}, flips and turns by right angles. Images a second:", "", *head, *rows]
     if augmented:
         lines += ["", "The same with augmentation at strength 1:", "", *head, *augmented]
-    lines += [
-        "",
-        f"Images a second of a whole trial of {TRIAL} steps, compilation included; the seconds that (b2) takes before "
-        "it is up to speed; the steps after which it would be ahead of (a); and the least a/b2 of all lengths up to "
-        f"{LENGTHS[-1]:,} steps (computed from the median step and the start of each way):",
-        "",
-        "| network | a | b2 | lib2 | a/b2 | a/lib2 | seconds | ahead after | least a/b2 |",
-        "|---" * 9 + "|",
-        *trials,
-    ]
+    if trials:
+        lines += [
+            "",
+            f"Images a second of a whole trial of {TRIAL} steps, compilation included; the seconds that (b2) takes "
+            "before it is up to speed; the steps after which it would be ahead of (a); and the least a/b2 of all "
+            f"lengths up to {LENGTHS[-1]:,} steps (computed from the median step and the start of each way):",
+            "",
+            "| network | a | b2 | lib2 | a/b2 | a/lib2 | seconds | ahead after | least a/b2 |",
+            "|---" * 9 + "|",
+            *trials,
+        ]
     if ends:
         lines += [
             "",
             f"Final Dice of {given.train} steps, mean and deviation of {given.seeds} seeds, and seconds to "
-            "98 % of (b)'s final Dice, median, with evaluations; what (b2) compiles is in its cache by then, a network "
-            "that is trained for the first time takes the seconds of the table above longer:",
+            "98 % of (b)'s final Dice, median, with evaluations; what (b2) compiles is in its cache by then, and takes "
+            "longer where a network is trained for the first time:",
             "",
             "| network | a | b | b2 | Dice | a | b | b2 |",
             "|---|---|---|---|---|---|---|---|",

@@ -1,6 +1,6 @@
 """Work that is done again and again, recorded and not."""
 
-from itertools import islice
+from itertools import count, islice
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from tests.training.recorded import Recorded, gpu
 from unetsearch.data.load import load_data
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
-from unetsearch.training.batches import batches
+from unetsearch.training.batches import batches, beside
 from unetsearch.training.device_data import on_device
 from unetsearch.training.recording import GRAPHS, WARM_UP, CudaGraphs, Repeated, recorder
 
@@ -36,6 +36,20 @@ def test_recorded_work_reads_where_it_read_before():
         repeated(torch.ones(3))
     assert len(places) == CALLS
     assert len(set(places)) == 1
+
+
+def test_what_a_recording_would_give_is_not_given_before_it_is_replayed():
+    """As on CUDA: the work is done while it is watched, then recorded without being done, and then replayed."""
+
+    class Captured(Recorded):
+        def record(self, work):
+            work()
+            work()
+            return lambda: None
+
+    numbers = count()
+    repeated = Repeated(lambda _: next(numbers), CPU, Captured())
+    assert [repeated(torch.ones(3)) for _ in range(WARM_UP + 3)] == [*range(WARM_UP + 1), WARM_UP + 1, WARM_UP + 1]
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("set it to 0")])
@@ -73,6 +87,24 @@ def test_recorded_batches_are_those_that_are_not(place, strength, stored):
         assert torch.equal(one.masks, other.masks)
         assert torch.equal(one.weights, other.weights)
     assert place != "cpu" or record.replays == CALLS - WARM_UP - 1
+
+
+@pytest.mark.cuda
+@gpu
+@pytest.mark.parametrize("graphs", ["0", "1"])
+def test_batches_made_beside_the_steps_are_the_same(graphs, monkeypatch):
+    """However long a step takes that reads them."""
+    monkeypatch.setenv(GRAPHS, graphs)
+    device = torch.device("cuda")
+    source = on_device(load_data(DataSettings(path="cells")), device).train
+    recipe = Recipe(crop=32, batch_size=4, augmentation=1.0)
+    made = beside(batches(source, recipe, 1, record=recorder(device)), device)
+    read = []
+    for batch in islice(made, 4 * CALLS):
+        torch.cuda._sleep(10**7)
+        read.append(batch.images.clone())
+    for images, batch in zip(read, batches(source, recipe, 1), strict=False):
+        torch.testing.assert_close(images, batch.images, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.cuda

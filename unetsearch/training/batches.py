@@ -6,6 +6,7 @@ from itertools import count
 from typing import TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from unetsearch.space.recipe import Recipe
@@ -63,6 +64,24 @@ def batches(
     made = Repeated(augmented if strength else plain, source.device, record)
     for tensors in map(drawn, count(start)) if isinstance(source, Resident) else _ahead(drawn, start):
         yield made(*tensors)
+
+
+def beside(made: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """The same batches on CUDA, each made on a stream of its own while the step before it computes."""
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def following() -> Batch:
+        # by then all is read that lies in the memory which is used again
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            return Batch(*(tensor.clone() for tensor in next(made).tensors))
+
+    waiting = following()
+    while True:
+        batch, ready = waiting, stream.record_event()
+        waiting = following()
+        torch.cuda.current_stream(device).wait_event(ready)
+        yield batch
 
 
 def _ahead(drawn: Callable[[int], T], start: int) -> Iterator[T]:

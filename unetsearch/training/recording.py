@@ -67,14 +67,16 @@ class Repeated(Generic[T]):
             still.copy_(tensor, non_blocking=True)
         if self._replay is not None:
             self._replay()
-        elif self._done < WARM_UP:
+            return self._given[-1]
+        if self._done < WARM_UP:
             self._record.warm(self._work)
         else:
             self._replay = self._record.record(self._work)
             if self._replay is None:
                 self._record, self._still = None, ()
         self._done += 1
-        return self._given[0]
+        given, *self._given = self._given  # what a recording would give is not there yet
+        return given
 
     @property
     def replayed(self) -> bool:
@@ -82,7 +84,7 @@ class Repeated(Generic[T]):
         return self._replay is not None
 
     def _work(self) -> None:
-        self._given = [self._function(*self._still)]
+        self._given.append(self._function(*self._still))
 
 
 def recorder(device: torch.device) -> Recorder | None:

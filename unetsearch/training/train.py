@@ -13,7 +13,7 @@ from unetsearch.graph.sizes import context
 from unetsearch.network.network import Network
 from unetsearch.space.recipe import MEDIAN_FREQUENCY, Recipe
 from unetsearch.training.average import Average
-from unetsearch.training.batches import batches
+from unetsearch.training.batches import batches, beside
 from unetsearch.training.checkpoint import Pulse, State, random_state, set_random_state
 from unetsearch.training.device import memory_format
 from unetsearch.training.device_data import DeviceData
@@ -90,6 +90,8 @@ def train(
     source = data.separated if recipe.weight_map else data.train
     margin = context(network.graph, recipe.crop).margin
     crops = batches(source, recipe, seed, margin, done, record)
+    if device.type == "cuda":
+        crops = beside(crops, device)
     for step, batch in enumerate(islice(crops, recipe.steps - done), start=done + 1):
         take(batch, recipe.learning_rate * learning_rate_factor(step - 1, recipe))
         average.update(step)
