@@ -86,7 +86,7 @@ def test_recorded_batches_are_those_that_are_not(place, strength, stored):
         torch.testing.assert_close(one.images, other.images, atol=1e-4, rtol=1e-4)
         assert torch.equal(one.masks, other.masks)
         assert torch.equal(one.weights, other.weights)
-    assert place != "cpu" or record.replays == CALLS - WARM_UP - 1
+    assert place != "cpu" or record.replays == (0 if stored and not strength else CALLS - WARM_UP - 1)
 
 
 @pytest.mark.cuda

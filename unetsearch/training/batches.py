@@ -61,8 +61,10 @@ def batches(
     def augmented(numbers: Tensor, noise: Tensor, *read: Tensor) -> Batch:
         return augment(source.windows(*read), numbers, noise, side, crop)
 
-    made = Repeated(augmented if strength else plain, source.device, record)
-    for tensors in map(drawn, count(start)) if isinstance(source, Resident) else _ahead(drawn, start):
+    resident = isinstance(source, Resident)
+    nothing = not resident and not strength  # there is to be done on the device
+    made = Repeated(augmented if strength else plain, source.device, None if nothing else record)
+    for tensors in map(drawn, count(start)) if resident else _ahead(drawn, start):
         yield made(*tensors)
 
 

@@ -18,11 +18,10 @@ from unetsearch.training.device import all_memory, autocast, free_memory, memory
 from unetsearch.training.device_data import Pair
 from unetsearch.training.metrics import Overlap, image_scores, mean_overlap
 
-PIXELS_A_BATCH = {"cpu": 2**18}
-"""Images of one size are predicted together up to so many pixels: four of 256x256, which a processor's caches like."""
-
-PIXELS_ON_GPU = 2**21
-"""As many elsewhere, if they fit into the memory together: a device is not to wait for Python."""
+PIXELS_A_BATCH, PIXELS_ON_GPU = 2**18, 2**21
+"""Images of one size are predicted together up to so many pixels: four of 256x256, which a processor's caches like; on
+a GPU, which is not to wait for Python, up to more, if they fit into the memory together.
+"""
 
 PIXELS_AT_ONCE = 2**22
 """Images of so many pixels are scored before the next ones are looked at, which may have to be read from the disk."""
@@ -68,7 +67,8 @@ def predict(network: Network, images: Sequence[Tensor], how: Inference = Inferen
     with torch.inference_mode():
         device = next(network.parameters()).device
         side = tile_side(network, device, how.memory)
-        for batch in _alike(images, min(PIXELS_A_BATCH.get(device.type, PIXELS_ON_GPU), side**2)):
+        pixels = PIXELS_A_BATCH if device.type == "cpu" else PIXELS_ON_GPU
+        for batch in _alike(images, min(pixels, side**2)):
             with autocast(device):
                 predictions += labels(_logits(network, batch, how, side)).cpu()
     return predictions
