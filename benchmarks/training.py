@@ -4,10 +4,10 @@
 
 The same modules, data, batches and number of steps, side by side in one run: (a) this trainer, moving average and
 evaluations included in its time to a Dice; (b) a plain float32 loop over a DataLoader with augmentation on the
-processor; (b2) the same in bfloat16, channels last, with a fused optimizer and a worker a core, compiled where that
-works; (c) the bare step on a tensor that lies on the device, on CUDA recorded and replayed as that of (a) is. (lib) and
-(lib2) are (b) and (b2) with the network of a segmentation library, where one has it (MONAI;
-segmentation_models.pytorch, which is to be installed beside unetsearch).
+processor; (b2) the same in bfloat16, channels last, with a fused optimizer and a worker a core, compiled by torch's
+default options where that works; (c) the bare step on a tensor that lies on the device, on CUDA recorded and replayed
+as that of (a) is. (lib) and (lib2) are (b) and (b2) with the network of a segmentation library, where one has it
+(MONAI; segmentation_models.pytorch, which is to be installed beside unetsearch).
 All take turns of ten steps; images a second are by the median over the turns of each to (c) in the same turn, without
 the first turn and without evaluations. As what is compiled must first be compiled, trials of any length stand beside
 them, from an empty cache, unless all was compiled before (--compile, then --cache). Writes results/training-DEVICE.md.
@@ -23,6 +23,7 @@ from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
+from unittest.mock import patch
 
 import torch
 from library import LIBRARY
@@ -99,11 +100,8 @@ def ours(name: str, data: DeviceData, recipe: Recipe, seed: int = 0) -> Steps:
 def by_python(name: str, data: DeviceData, recipe: Recipe) -> Steps:
     """This trainer with every kernel of a step on CUDA begun by Python."""
     steps = ours(name, data, recipe)
-    os.environ[GRAPHS] = "0"
-    try:
+    with patch.dict(os.environ, {GRAPHS: "0"}):
         first = next(steps)
-    finally:
-        del os.environ[GRAPHS]
     yield first
     yield from steps
 
@@ -130,10 +128,10 @@ def bare(name: str, data: DeviceData, recipe: Recipe) -> Steps:
         outputs_loss(recipe, outputs, truth).backward()
         optimizer.step()
 
-    take = Repeated(work, device, recorder(device))
+    take: Repeated[None] = Repeated(device, recorder(device))
     for step in range(1, recipe.steps + 1):
         began = perf_counter()
-        take()
+        take(work)
         wait(device, step)
         yield perf_counter() - began, None
 

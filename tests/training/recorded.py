@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from unetsearch.training.recording import CudaGraphs
+
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
 
 
@@ -25,3 +27,17 @@ class Recorded:
         self.recorded += 1
         work()
         return None if self.waits else replay
+
+
+class Watched(CudaGraphs):
+    """On CUDA, with what came of it."""
+
+    def __init__(self, device):
+        super().__init__(device)
+        self.recorded = self.given_up = 0
+
+    def record(self, work):
+        replay = super().record(work)
+        self.recorded += replay is not None
+        self.given_up += replay is None
+        return replay

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.recorded import gpu
+from tests.training.recorded import Watched, gpu
 from unetsearch.data.dataset import IGNORE
 from unetsearch.data.load import load_data
 from unetsearch.graph.build import build_graph
@@ -268,15 +268,29 @@ def test_every_value_of_the_recipe_makes_another_training_that_is_the_same_every
     assert loss(other) == loss(other) != loss(recipe)
 
 
+def watch(monkeypatch):
+    """The recorders of the trainings from here on."""
+    watched = []
+
+    def recorder(device):
+        watched.append(Watched(device))
+        return watched[-1]
+
+    monkeypatch.setattr("unetsearch.training.train.recorder", recorder)
+    return watched
+
+
 @pytest.mark.cuda
 @gpu
-def test_training_on_a_gpu():
+def test_training_on_a_gpu(monkeypatch):
     clean = data()
     train_ = replace(clean.train, pixels=clean.train.pixels.cuda(), masks=clean.train.masks.cuda())
     validation = tuple(replace(pair, image=pair.image.cuda()) for pair in clean.validation)
     on_gpu = replace(clean, train=train_, validation=validation)
+    watched = watch(monkeypatch)
     scores = list(train(network().cuda(), on_gpu, RECIPE, seed=0))
     assert scores[-1].dice > 0.8
+    assert [each.recorded for each in watched] == [1, 1], "batches and steps"
 
 
 @pytest.mark.cuda
@@ -304,8 +318,10 @@ def test_a_step_on_a_gpu_waits_for_nothing(graphs, monkeypatch):
 
 @pytest.mark.cuda
 @gpu
-def test_a_loss_that_waits_for_the_gpu_is_trained_by_python():
+def test_a_loss_that_waits_for_the_gpu_is_trained_by_python(monkeypatch):
     source = on_device(load_data(DataSettings(path="cells")), torch.device("cuda"))
     recipe = replace(RECIPE, loss="ms_ssim", crop=MS_SSIM_SIDE, steps=WARM_UP + 4, evaluations=1)
+    watched = watch(monkeypatch)
     (score,) = train(network().cuda(), source, recipe, 0)
     assert 0 < score.loss < 1
+    assert sorted(each.given_up for each in watched) == [0, 1], "the step, and not the batches"

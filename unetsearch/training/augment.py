@@ -131,12 +131,13 @@ class Draws:
         return numbers[begin : begin + count].view(*shape)
 
 
-def augment(windows: Batch, numbers: Tensor, noise: Tensor, side: int, inner: int) -> Batch:
-    """Images of `side` and masks of `inner` pixels out of windows (B, C, w, w) and (B, w, w).
+def augment(windows: Batch, numbers: Tensor, noise: Tensor, fields: Tensor, inner: int) -> Batch:
+    """Images of the side of `noise` and masks of `inner` pixels out of windows (B, C, w, w) and (B, w, w).
 
-    By the numbers (B, 27) of some draws, and noise (B, C, side, side).
+    By the numbers (B, 27) of some draws, noise (B, C, side, side), and what `fields_of` gives for the two sides.
     """
-    places = _places(numbers, windows.images.shape[-1], side)
+    side = noise.shape[-1]
+    places = _places(numbers, fields, side)
     images = _sampled(windows.images, places, "bilinear")
     begin = (side - inner) // 2
     middle = places[:, begin : begin + inner, begin : begin + inner]
@@ -152,14 +153,13 @@ def _sampled(maps: Tensor, places: Tensor, mode: str) -> Tensor:
     return functional.grid_sample(maps, places, mode=mode, padding_mode="reflection", align_corners=True)
 
 
-def _places(numbers: Tensor, window: int, side: int) -> Tensor:
+def _places(numbers: Tensor, fields: Tensor, side: int) -> Tensor:
     """Where in the window each pixel of each sample comes from: (B, side, side, 2), column and row, from -1 to 1."""
-    places = numbers[:, :MOVES].reshape(-1, 2, MOVES // 2) @ _fields(window, side, numbers.device)
+    places = numbers[:, :MOVES].reshape(-1, 2, MOVES // 2) @ fields
     return places.view(-1, 2, side, side).permute(0, 2, 3, 1)
 
 
-@lru_cache(maxsize=4)
-def _fields(window: int, side: int, device: torch.device) -> Tensor:
+def fields_of(window: int, side: int, device: torch.device) -> Tensor:
     """(11, side * side): pixels to the right of the middle, pixels down, and how much each point of a 3x3 grid counts.
 
     The grid's points lie on corners, edges and middle; between them it is the cubic convolution. All are in units of
@@ -185,7 +185,8 @@ def _shaded(images: Tensor, shades: Tensor, noise: Tensor) -> Tensor:
 
 @lru_cache(maxsize=2)
 def _normal(count: int, device: torch.device) -> Tensor:
-    return torch.randn(count, generator=torch.Generator(device).manual_seed(0), device=device)
+    """Drawn on the processor: they are there, whatever stream asks for them."""
+    return torch.randn(count, generator=torch.Generator().manual_seed(0)).to(device)
 
 
 def _blurred(images: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.augment import Batch, Draws, augment, readable, window_side
+from unetsearch.training.augment import Batch, Draws, augment, fields_of, readable, window_side
 from unetsearch.training.crops import Drawing
 from unetsearch.training.device_data import Resident, Source
 from unetsearch.training.recording import Recorder, Repeated
@@ -35,15 +35,17 @@ def batches(
     """
     crop, side, strength = recipe.crop, recipe.crop + 2 * margin, recipe.augmentation
     window = window_side(side, strength)
+    window += (window - crop) % 2
     drawing = Drawing(
         source.places,
         batch_size=recipe.batch_size,
         crop=crop,
-        window=window + (window - crop) % 2,
+        window=window,
         foreground=recipe.foreground,
         seed=seed,
     )
     noisy = (recipe.batch_size, source.channels, side, side)
+    fields = fields_of(window, side, source.device)
 
     def drawn(number: int) -> tuple[Tensor, ...]:
         random = np.random.default_rng([seed, number])
@@ -59,13 +61,13 @@ def batches(
         return Batch(found.images, found.masks[:, middle, middle], weights)
 
     def augmented(numbers: Tensor, noise: Tensor, *read: Tensor) -> Batch:
-        return augment(source.windows(*read), numbers, noise, side, crop)
+        return augment(source.windows(*read), numbers, noise, fields, crop)
 
     resident = isinstance(source, Resident)
     nothing = not resident and not strength  # there is to be done on the device
-    made = Repeated(augmented if strength else plain, source.device, None if nothing else record)
+    made: Repeated[Batch] = Repeated(source.device, None if nothing else record)
     for tensors in map(drawn, count(start)) if resident else _ahead(drawn, start):
-        yield made(*tensors)
+        yield made(augmented if strength else plain, *tensors)
 
 
 def beside(made: Iterator[Batch], device: torch.device) -> Iterator[Batch]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import ceil
+from math import ceil, prod
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from unetsearch.training.device import all_memory, autocast, free_memory, memory
 from unetsearch.training.device_data import Pair
 from unetsearch.training.metrics import Overlap, image_scores, mean_overlap
 
-PIXELS_A_BATCH, PIXELS_ON_GPU = 2**18, 2**21
+PIXELS_A_BATCH, PIXELS_ON_GPU = 2**18, 2**20
 """Images of one size are predicted together up to so many pixels: four of 256x256, which a processor's caches like; on
 a GPU, which is not to wait for Python, up to more, if they fit into the memory together.
 """
@@ -68,7 +68,7 @@ def predict(network: Network, images: Sequence[Tensor], how: Inference = Inferen
         device = next(network.parameters()).device
         side = tile_side(network, device, how.memory)
         pixels = PIXELS_A_BATCH if device.type == "cpu" else PIXELS_ON_GPU
-        for batch in _alike(images, min(pixels, side**2)):
+        for batch in _alike(images, _multiple(network), min(pixels, side**2)):
             with autocast(device):
                 predictions += labels(_logits(network, batch, how, side)).cpu()
     return predictions
@@ -110,11 +110,17 @@ def tile_side(network: Network, device: torch.device, memory: float | None = Non
     return int(max((memory / pixel) ** 0.5, SMALLEST_TILE, step)) // step * step
 
 
-def _alike(images: Sequence[Tensor], pixels: int) -> Iterator[Tensor]:
-    """Batches of images of one size, of at most so many pixels each where one image has no more."""
+def _multiple(network: Network) -> int:
+    """Of what sides are mirrored to; an unpadded network reads beyond an image's border anyway."""
+    return 2**network.graph.depth if network.graph.padded else 1
+
+
+def _alike(images: Sequence[Tensor], multiple: int, pixels: int) -> Iterator[Tensor]:
+    """Batches of images of one size, of at most so many pixels each, once mirrored, where one image has no more."""
     for _, group in groupby(images, key=lambda image: image.shape):
         alike = list(group)
-        count = max(1, pixels // alike[0][0].numel())
+        channels, *sides = alike[0].shape
+        count = max(1, pixels // (channels * prod(ceil(side / multiple) * multiple for side in sides)))
         for start in range(0, len(alike), count):
             yield torch.stack(alike[start : start + count])
 
@@ -135,11 +141,11 @@ def _logits(network: Network, images: Tensor, how: Inference, side: int) -> Tens
 def _whole(network: Network, images: Tensor, how: Inference, side: int) -> Tensor:
     """Of whole images, mirrored beyond their last row and column until every pooling halves evenly, as in training."""
     height, width = images.shape[-2:]
-    step = 2**network.graph.depth if network.graph.padded else 1  # else they are mirrored as far as the network reads
+    multiple = _multiple(network)
     for dimension in (-2, -1):
         length = images.shape[dimension]
-        if length % step:
-            places = mirror_indices(length, 0, ceil(length / step) * step).to(images.device)
+        if length % multiple:
+            places = mirror_indices(length, 0, ceil(length / multiple) * multiple).to(images.device)
             images = images.index_select(dimension, places)
     images = images.contiguous(memory_format=memory_format(images.device))
     return _tiled(network, images, how, side)[..., :height, :width]

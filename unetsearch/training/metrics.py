@@ -25,8 +25,8 @@ class Overlap:
 def image_scores(prediction: Tensor, truth: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """Dice and IoU of one image for the classes 1..classes-1, each a float tensor (classes-1,).
 
-    `prediction`, `truth`: (H, W) class indices; pixels whose truth is IGNORE are left out. A class that is absent
-    from both has 1, one that is absent from one of them only has 0.
+    `prediction`, `truth`: (H, W) class indices below `classes`; pixels whose truth is IGNORE are left out. A class that
+    is absent from both has 1, one that is absent from one of them only has 0.
     """
     # how often each class was found where each is the truth: one pass over the pixels
     pairs = torch.bincount((truth.long() * classes + prediction).flatten(), minlength=(IGNORE + 1) * classes)

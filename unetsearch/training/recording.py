@@ -41,14 +41,13 @@ class Recorder(Protocol):
 
 
 class Repeated(Generic[T]):
-    """A function of tensors whose shapes stay, to be called again and again. They may lie on the processor.
+    """One function of tensors whose shapes stay, called again and again. They may lie on the processor.
 
     `record`: how it is recorded after a warm-up; None: never. What a recorded one gives is written over by the next
     call.
     """
 
-    def __init__(self, function: Callable[..., T], device: torch.device, record: Recorder | None) -> None:
-        self._function = function
+    def __init__(self, device: torch.device, record: Recorder | None) -> None:
         self._device = device
         self._record = record
         self._done = 0
@@ -56,11 +55,11 @@ class Repeated(Generic[T]):
         self._given: list[T] = []
         self._replay: Work | None = None
 
-    def __call__(self, *tensors: Tensor) -> T:
-        """What the function gives."""
+    def __call__(self, function: Callable[..., T], *tensors: Tensor) -> T:
+        """What the function gives, the same one every time. It is not kept: it may know of this."""
         if self._record is None:
             waits = self._device.type != "cuda"
-            return self._function(*(tensor.to(self._device, non_blocking=not waits) for tensor in tensors))
+            return function(*(tensor.to(self._device, non_blocking=not waits) for tensor in tensors))
         if not self._still:
             self._still = tuple(torch.empty_like(tensor, device=self._device) for tensor in tensors)
         for still, tensor in zip(self._still, tensors, strict=True):
@@ -68,10 +67,14 @@ class Repeated(Generic[T]):
         if self._replay is not None:
             self._replay()
             return self._given[-1]
+
+        def work() -> None:
+            self._given.append(function(*self._still))
+
         if self._done < WARM_UP:
-            self._record.warm(self._work)
+            self._record.warm(work)
         else:
-            self._replay = self._record.record(self._work)
+            self._replay = self._record.record(work)
             if self._replay is None:
                 self._record, self._still = None, ()
         self._done += 1
@@ -83,20 +86,17 @@ class Repeated(Generic[T]):
         """Whether it is replayed by now."""
         return self._replay is not None
 
-    def _work(self) -> None:
-        self._given.append(self._function(*self._still))
-
 
 def recorder(device: torch.device) -> Recorder | None:
-    """How work is recorded there: not at all but on CUDA, where it is not switched off."""
+    """How one work is recorded there: not at all but on CUDA, where it is not switched off."""
     return CudaGraphs(device) if device.type == "cuda" and os.environ.get(GRAPHS) != "0" else None
 
 
 class CudaGraphs:
-    """Records on a CUDA device: no kernel of the work is begun by Python any more.
+    """Records one work on a CUDA device: none of its kernels is begun by Python any more.
 
     A recording that fails because the work waits for the device would leave it in no state to go on. So it is watched
-    once before that.
+    once before that. Work that may run at the same time wants another one: the stream's memory is used again.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -113,22 +113,26 @@ class CudaGraphs:
     def record(self, work: Work) -> Work | None:
         """As in Recorder."""
         if self._waits(work):
+            torch.cuda.empty_cache()  # what the warm-up took serves its stream only
             return None
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self._device)
         try:
             # other threads, such as one that reads ahead, may go on with their own work meanwhile
-            with torch.cuda.device(self._device), torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with (
+                torch.cuda.device(self._device),
+                torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"),
+            ):
                 work()
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            raise RuntimeError(f"the step cannot be recorded ({first_line(error)}): set {GRAPHS}=0") from None
+            raise RuntimeError(f"a CUDA graph cannot be recorded ({first_line(error)}): set {GRAPHS}=0") from None
         finally:
             torch.cuda.set_stream(stream)  # a recording that fails leaves its own behind
         return graph.replay
 
     def _waits(self, work: Work) -> bool:
-        """Does the work, and gives whether it waited for the device."""
+        """Does the work, and gives whether it waited for the device. What else it warns of was told in the warm-up."""
         before = torch.cuda.get_sync_debug_mode()
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")

@@ -48,7 +48,7 @@ class Step:
         self._parts = parts
         self._classes = classes
         self._frame = context(network.graph, recipe.crop)
-        self._repeated = Repeated(self._computed, device, record)
+        self._repeated: Repeated[None] = Repeated(device, record)
         # a recorded step reads its rate from the device
         self._rate = torch.zeros((), device=device) if device.type == "cuda" else None
         self._optimizer = torch.optim.AdamW(
@@ -64,7 +64,7 @@ class Step:
         if not self.network.training:
             self.network.train()
         self._set(rate)
-        self._repeated(*batch.tensors)
+        self._repeated(self._computed, *batch.tensors)
 
     @property
     def replayed(self) -> bool:

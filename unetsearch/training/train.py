@@ -60,8 +60,7 @@ def train(
     network.to(memory_format=memory_format(device))
     average = Average(network, recipe)
     scored = average.network
-    classes, record = class_weights(recipe, data), recorder(device)
-    take = Step(network, recipe, device, parts=parts, classes=classes, record=record)
+    take = Step(network, recipe, device, parts=parts, classes=class_weights(recipe, data), record=recorder(device))
     evaluations = {round(recipe.steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)}
     done, since = 0, 0
     scores: list[Score] = []
@@ -89,7 +88,7 @@ def train(
 
     source = data.separated if recipe.weight_map else data.train
     margin = context(network.graph, recipe.crop).margin
-    crops = batches(source, recipe, seed, margin, done, record)
+    crops = batches(source, recipe, seed, margin, done, recorder(device))
     if device.type == "cuda":
         crops = beside(crops, device)
     for step, batch in enumerate(islice(crops, recipe.steps - done), start=done + 1):
@@ -105,6 +104,7 @@ def train(
             overlap = evaluate(scored, data.validation, data.classes)
             if step == recipe.steps:
                 network.load_state_dict(scored.state_dict())
+                network.zero_grad()  # gradients would keep the memory of a recorded step
             scores.append(_score(step, mean_loss, overlap, perf_counter() - started, by_image=by_image))
             yield scores[-1]
             take.loss_sum.zero_()
