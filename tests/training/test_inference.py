@@ -11,7 +11,7 @@ from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.context import mirrored
 from unetsearch.training.device_data import DeviceData, Pair, Resident
-from unetsearch.training.inference import Inference, _logits, evaluate, predict, tile_side
+from unetsearch.training.inference import Inference, _alike, _logits, evaluate, predict, tile_side
 from unetsearch.training.train import train
 
 CPU = torch.device("cpu")
@@ -135,3 +135,12 @@ def test_sides_that_do_not_halve_evenly_are_predicted_as_those_that_do(name):
     assert 0.02 < odd.float().mean() < 0.98
     (tiled,) = predict(network, [image], Inference(memory=1))
     assert (tiled != odd).float().mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("multiple", "pixels", "counts"),
+    [(16, 4 * 112**2, [4, 1, 2]), (1, 5 * 100**2, [5, 2]), (16, 100**2, [1] * 5 + [2])],
+)
+def test_images_of_one_size_are_predicted_together_as_far_as_their_mirrored_pixels_fit(multiple, pixels, counts):
+    images = [torch.zeros(1, 100, 100)] * 5 + [torch.zeros(1, 16, 20)] * 2
+    assert [len(batch) for batch in _alike(images, multiple, pixels)] == counts
