@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.gpu import gpu
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
 from unetsearch.graph.sizes import context
@@ -105,7 +106,7 @@ def test_the_network_is_left_in_evaluation_mode():
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
+@gpu
 def test_other_data_on_the_gpu_are_not_counted():
     net, device = network(width=8, depth=2), torch.device("cuda")
     _, memory = measure(net, device)

@@ -1,11 +1,6 @@
 """What the tests of recorded work share."""
 
-import pytest
-import torch
-
 from unetsearch.training.recording import CudaGraphs
-
-gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")
 
 
 class Recorded:

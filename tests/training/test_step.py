@@ -1,13 +1,14 @@
 import pytest
 import torch
 
-from tests.training.recorded import Recorded, gpu
+from tests.gpu import gpu
+from tests.training.recorded import Recorded, Watched
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
 from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.augment import Batch
-from unetsearch.training.recording import WARM_UP, CudaGraphs
+from unetsearch.training.recording import WARM_UP
 from unetsearch.training.step import Step
 
 RECIPE = Recipe(crop=16, batch_size=4)
@@ -64,7 +65,7 @@ def test_recorded_steps_are_the_steps_that_were_not_recorded(weights, parts):
     recorder = Recorded()
     step = Step(network(), RECIPE, CPU, parts=parts, record=recorder)
     assert equal(stepped(step, weights=weights), plain)
-    assert (recorder.replays, step.replayed) == (STEPS - WARM_UP - 1, True)
+    assert (recorder.recorded, recorder.replays) == (1, STEPS - WARM_UP - 1)
 
 
 def test_long_gradients_are_shortened_and_others_are_not_touched(monkeypatch):
@@ -105,11 +106,12 @@ def test_the_rate_of_every_step_counts():
 def test_steps_replayed_on_a_gpu_are_the_steps_begun_by_python(loss, weights):
     """Up to what the order of sums on a GPU changes."""
     device, recipe = torch.device("cuda"), Recipe(crop=16, batch_size=4, loss=loss)
-    step = Step(network().to(device), recipe, device, record=CudaGraphs(device))
+    record = Watched(device)
+    step = Step(network().to(device), recipe, device, record=record)
     replayed, plain = (
         stepped(each, device, weights=weights) for each in (step, Step(network().to(device), recipe, device))
     )
-    assert step.replayed
+    assert record.recorded == 1
     assert replayed[1] == pytest.approx(plain[1], rel=1e-2)
     for one, other in zip(replayed[0], plain[0], strict=True):
         torch.testing.assert_close(one, other, rtol=0.05, atol=0.02)
@@ -119,11 +121,12 @@ def test_steps_replayed_on_a_gpu_are_the_steps_begun_by_python(loss, weights):
 @gpu
 def test_dropout_draws_anew_in_every_replay():
     device = torch.device("cuda")
-    step = Step(network(dropout=0.5).to(device), RECIPE, device, record=CudaGraphs(device))
+    record = Watched(device)
+    step = Step(network(dropout=0.5).to(device), RECIPE, device, record=record)
     losses = []
     for _ in range(STEPS):
         before = step.loss_sum.item()
         step(batch_of(0, device), 0.0)
         losses.append(step.loss_sum.item() - before)
-    assert step.replayed
+    assert record.recorded == 1
     assert len({round(loss, 4) for loss in losses[WARM_UP:]}) > 1

@@ -1,4 +1,3 @@
-import warnings
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
@@ -7,17 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.recorded import Watched, gpu
 from unetsearch.data.dataset import IGNORE
 from unetsearch.data.load import load_data
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
 from unetsearch.network.network import build_network
-from unetsearch.space.recipe import MS_SSIM_SIDE, Recipe
+from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
 from unetsearch.training.device_data import DeviceData, Pair, Resident, Streamed, on_device
 from unetsearch.training.inference import evaluate, labels, predict
-from unetsearch.training.recording import GRAPHS, WARM_UP
 from unetsearch.training.step import Step
 from unetsearch.training.train import DivergedError, learning_rate_factor, train
 
@@ -266,62 +263,3 @@ def test_every_value_of_the_recipe_makes_another_training_that_is_the_same_every
 
     other = replace(recipe, **values)
     assert loss(other) == loss(other) != loss(recipe)
-
-
-def watch(monkeypatch):
-    """The recorders of the trainings from here on."""
-    watched = []
-
-    def recorder(device):
-        watched.append(Watched(device))
-        return watched[-1]
-
-    monkeypatch.setattr("unetsearch.training.train.recorder", recorder)
-    return watched
-
-
-@pytest.mark.cuda
-@gpu
-def test_training_on_a_gpu(monkeypatch):
-    clean = data()
-    train_ = replace(clean.train, pixels=clean.train.pixels.cuda(), masks=clean.train.masks.cuda())
-    validation = tuple(replace(pair, image=pair.image.cuda()) for pair in clean.validation)
-    on_gpu = replace(clean, train=train_, validation=validation)
-    watched = watch(monkeypatch)
-    scores = list(train(network().cuda(), on_gpu, RECIPE, seed=0))
-    assert scores[-1].dice > 0.8
-    assert [each.recorded for each in watched] == [1, 1], "batches and steps"
-
-
-@pytest.mark.cuda
-@gpu
-@pytest.mark.parametrize("graphs", ["0", "1"])
-def test_a_step_on_a_gpu_waits_for_nothing(graphs, monkeypatch):
-    """From the one after that which is recorded on, augmentation and weight map included."""
-    monkeypatch.setenv(GRAPHS, graphs)
-    source = on_device(load_data(DataSettings(path="cells")), torch.device("cuda"))
-    recipe = replace(RECIPE, augmentation=1.0, weight_map=True, crop=32, class_weights="median_frequency")
-
-    def pulse(step, _):
-        if step == WARM_UP + 2:
-            warnings.simplefilter("ignore")  # that this mode is a prototype
-            torch.cuda.set_sync_debug_mode("error")
-        if step == WARM_UP + 6:
-            raise KeyboardInterrupt
-
-    try:
-        with warnings.catch_warnings(), pytest.raises(KeyboardInterrupt):
-            list(train(network().cuda(), source, recipe, 0, pulse=pulse))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-
-
-@pytest.mark.cuda
-@gpu
-def test_a_loss_that_waits_for_the_gpu_is_trained_by_python(monkeypatch):
-    source = on_device(load_data(DataSettings(path="cells")), torch.device("cuda"))
-    recipe = replace(RECIPE, loss="ms_ssim", crop=MS_SSIM_SIDE, steps=WARM_UP + 4, evaluations=1)
-    watched = watch(monkeypatch)
-    (score,) = train(network().cuda(), source, recipe, 0)
-    assert 0 < score.loss < 1
-    assert sorted(each.given_up for each in watched) == [0, 1], "the step, and not the batches"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from typing import TypeVar
 
@@ -45,7 +46,6 @@ def batches(
         seed=seed,
     )
     noisy = (recipe.batch_size, source.channels, side, side)
-    fields = fields_of(window, side, source.device)
 
     def drawn(number: int) -> tuple[Tensor, ...]:
         random = np.random.default_rng([seed, number])
@@ -55,19 +55,26 @@ def batches(
         draws = Draws.of(random, recipe.batch_size, strength, side)
         return readable(draws.numbers, source.device), draws.noise_of(noisy, source.device), *read
 
-    def plain(*read: Tensor) -> Batch:
-        found, middle = source.windows(*read), slice(margin, margin + crop)
-        weights = None if found.weights is None else found.weights[:, middle, middle]
-        return Batch(found.images, found.masks[:, middle, middle], weights)
-
-    def augmented(numbers: Tensor, noise: Tensor, *read: Tensor) -> Batch:
-        return augment(source.windows(*read), numbers, noise, fields, crop)
-
+    make: Callable[..., Batch] = (
+        partial(_augmented, source, fields_of(window, side, source.device), crop)
+        if strength
+        else partial(_cropped, source, slice(margin, margin + crop))
+    )
     resident = isinstance(source, Resident)
     nothing = not resident and not strength  # there is to be done on the device
     made: Repeated[Batch] = Repeated(source.device, None if nothing else record)
     for tensors in map(drawn, count(start)) if resident else _ahead(drawn, start):
-        yield made(augmented if strength else plain, *tensors)
+        yield made(make, *tensors)
+
+
+def _cropped(source: Source, middle: slice, *read: Tensor) -> Batch:
+    found = source.windows(*read)
+    weights = None if found.weights is None else found.weights[:, middle, middle]
+    return Batch(found.images, found.masks[:, middle, middle], weights)
+
+
+def _augmented(source: Source, fields: Tensor, crop: int, numbers: Tensor, noise: Tensor, *read: Tensor) -> Batch:
+    return augment(source.windows(*read), numbers, noise, fields, crop)
 
 
 def beside(made: Iterator[Batch], device: torch.device) -> Iterator[Batch]:

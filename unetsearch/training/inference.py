@@ -19,8 +19,8 @@ from unetsearch.training.device_data import Pair
 from unetsearch.training.metrics import Overlap, image_scores, mean_overlap
 
 PIXELS_A_BATCH, PIXELS_ON_GPU = 2**18, 2**20
-"""Images of one size are predicted together up to so many pixels: four of 256x256, which a processor's caches like; on
-a GPU, which is not to wait for Python, up to more, if they fit into the memory together.
+"""Images of one size are predicted together up to so many pixels: four of 256x256; on a GPU, which is not to wait for
+Python, sixteen, if they fit into the memory together.
 """
 
 PIXELS_AT_ONCE = 2**22

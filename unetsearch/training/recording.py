@@ -58,8 +58,8 @@ class Repeated(Generic[T]):
     def __call__(self, function: Callable[..., T], *tensors: Tensor) -> T:
         """What the function gives, the same one every time. It is not kept: it may know of this."""
         if self._record is None:
-            waits = self._device.type != "cuda"
-            return function(*(tensor.to(self._device, non_blocking=not waits) for tensor in tensors))
+            on_cuda = self._device.type == "cuda"
+            return function(*(tensor.to(self._device, non_blocking=on_cuda) for tensor in tensors))
         if not self._still:
             self._still = tuple(torch.empty_like(tensor, device=self._device) for tensor in tensors)
         for still, tensor in zip(self._still, tensors, strict=True):
@@ -80,11 +80,6 @@ class Repeated(Generic[T]):
         self._done += 1
         given, *self._given = self._given  # what a recording would give is not there yet
         return given
-
-    @property
-    def replayed(self) -> bool:
-        """Whether it is replayed by now."""
-        return self._replay is not None
 
 
 def recorder(device: torch.device) -> Recorder | None:

@@ -66,11 +66,6 @@ class Step:
         self._set(rate)
         self._repeated(self._computed, *batch.tensors)
 
-    @property
-    def replayed(self) -> bool:
-        """Whether steps are replayed by now."""
-        return self._repeated.replayed
-
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's."""
         state: dict[str, Any] = self._optimizer.state_dict()
