@@ -12,16 +12,19 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from unittest.mock import patch
 
 import torch
 from machine import description
 from torch import Tensor, nn
 from torch.nn import functional
 
+from unetsearch.network import activated
 from unetsearch.network.concatenation import concatenated
 from unetsearch.network.depthwise import Depthwise
 from unetsearch.network.norm import BatchNorm, GroupNorm
 from unetsearch.network.resample import TransposedConvolution
+from unetsearch.network.units import sequential
 
 RESULTS = Path(__file__).parent / "results"
 TURNS = 40
@@ -58,11 +61,15 @@ def row(name: str, own: Operation, plain: Operation, *inputs: Tensor) -> str:
 def rows() -> list[str]:
     """All of them."""
     found = []
-    for channels in (4, 8, 12, 24):
-        norm = BatchNorm(channels)
-        found.append(
-            row(f"batch norm, {channels}", norm, partial(nn.BatchNorm2d.forward, norm), features(channels, 96))
-        )
+    for channels, side in ((4, 96), (8, 96), (12, 96), (16, 96), (32, 48), (64, 24), (128, 12)):
+        unit = sequential(BatchNorm(channels), nn.ReLU(inplace=True))
+        name = f"batch norm and ReLU, {channels}, {side}x{side} px"
+        found.append(row(name, unit, partial(apart, unit), features(channels, side)))
+    with patch.object(activated, "_loops", lambda: None):
+        for channels in (4, 8, 12, 24):
+            norm = BatchNorm(channels)
+            name = f"batch norm without a compiler, {channels}"
+            found.append(row(name, norm, partial(nn.BatchNorm2d.forward, norm), features(channels, 96)))
     for channels in (8, 16, 32):
         norm = GroupNorm(channels // 4, channels)
         found.append(row(f"group norm, {channels}", norm, partial(nn.GroupNorm.forward, norm), features(channels, 96)))
@@ -82,6 +89,14 @@ def rows() -> list[str]:
         depthwise = depthwise.to(memory_format=torch.channels_last)
         name = f"depthwise convolution, {channels}, {kernel}x{kernel}, stride {stride}, {side}x{side} px"
         found.append(row(name, depthwise, partial(nn.Conv2d.forward, depthwise), features(channels, side)))
+    return found
+
+
+def apart(unit: nn.Sequential, x: Tensor) -> Tensor:
+    """Norm and activation by torch."""
+    norm, activation = unit
+    assert isinstance(norm, nn.BatchNorm2d)
+    found: Tensor = activation(nn.BatchNorm2d.forward(norm, x))
     return found
 
 

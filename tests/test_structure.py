@@ -14,6 +14,7 @@ PACKAGE = Path(unetsearch.__file__).parent
 EARLIER = {
     "errors": set(),
     "files": set(),
+    "native": {"errors", "files"},
     "space": {"errors"},
     "graph": {"errors", "space"},
     "network": {"errors", "space", "graph"},
@@ -24,8 +25,10 @@ EARLIER = {
     "report": {"errors", "space", "graph", "network", "data", "training", "statistics", "search"},
     "api": {"errors", "space", "graph", "network", "data", "training", "statistics", "search", "report"},
 }
-for later in ("network", "training", "search", "report", "api"):
+for later in ("network", "data", "training", "search", "report", "api"):
     EARLIER[later] |= {"files"}
+for later in ("network", "training"):
+    EARLIER[later] |= {"native"}
 EARLIER |= {"confirmation": {*EARLIER["api"], "api"}, "progress_confirm": EARLIER["api"]}
 EARLIER |= {"augmented": EARLIER["api"], "progress": {*EARLIER["api"], "api"}}
 EARLIER |= {"one_shot": EARLIER["api"]}

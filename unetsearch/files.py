@@ -1,7 +1,17 @@
-"""How files are written so that none is ever half there."""
+"""How files are written so that none is ever half there, and where those lie that can be made again."""
 
 import os
 from pathlib import Path
+
+import platformdirs
+
+CACHE = "UNETSEARCH_CACHE"
+"""The environment variable that names the folder of what is kept; left out, the system's own for such files."""
+
+
+def cache_folder() -> Path:
+    """Where that is kept between studies which can be made again."""
+    return Path(os.environ.get(CACHE) or platformdirs.user_cache_dir("unetsearch", False))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -15,7 +15,8 @@ from PIL import Image
 from unetsearch.data.load import load_data
 from unetsearch.data.objects import told_apart
 from unetsearch.data.separation import separated
-from unetsearch.data.store import Kept, cache_folder, kept, key_of
+from unetsearch.data.store import Kept, kept, key_of
+from unetsearch.files import cache_folder
 from unetsearch.space.settings import DataSettings
 
 

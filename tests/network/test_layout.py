@@ -5,84 +5,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tests.network.laid import TYPES, assert_near, gradients, last, lying_last
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
-from unetsearch.network import norm
+from unetsearch.network import folded
 from unetsearch.network.concatenation import concatenated
 from unetsearch.network.depthwise import Depthwise
 from unetsearch.network.network import build_network
 from unetsearch.network.nodes import GraphNode
-from unetsearch.network.norm import BatchNorm, GroupNorm
 from unetsearch.network.resample import TransposedConvolution
-
-TYPES = pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
-
-
-def lying_last(*shape, dtype=torch.float32):
-    values = (torch.randn(shape) + 1).to(dtype)
-    return values.contiguous(memory_format=torch.channels_last).requires_grad_()
-
-
-def last(x):
-    return x.is_contiguous(memory_format=torch.channels_last)
-
-
-def gradients(module, outputs, *inputs):
-    """Of the inputs and the parameters, for a sum that weighs each value differently."""
-    weights = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(1)).to(outputs.dtype)
-    return torch.autograd.grad((outputs * weights).sum(), (*inputs, *module.parameters()))
-
-
-def assert_near(found, wanted, near):
-    for one, other in zip(found, wanted, strict=True):
-        assert one.dtype == other.dtype
-        assert (one.float() - other.float()).abs().max() <= near * other.float().abs().max()
-
-
-@TYPES
-@pytest.mark.parametrize("channels", [4, 8, 12, 24, 40])
-def test_batch_norm_of_few_channels(channels, dtype, near, monkeypatch):
-    monkeypatch.setattr(norm, "LEAST", 1)
-    own, plain = BatchNorm(channels), nn.BatchNorm2d(channels)
-    with torch.no_grad():
-        own.weight.uniform_(0.5, 2)
-        own.bias.uniform_(-1, 1)
-    plain.load_state_dict(own.state_dict())
-    for _ in range(2):
-        x = lying_last(3, channels, 8, 16, dtype=dtype)
-        found, wanted = own(x), plain(x)
-        assert "Folded" in found.grad_fn.name()
-        assert last(found)
-        assert_near([found], [wanted], near)
-        assert_near(gradients(own, found, x), gradients(plain, wanted, x), near)
-    assert_near(own.state_dict().values(), plain.state_dict().values(), 1e-5)
-    rests = [gradients(module, module(x), x)[0].float().sum((0, 2, 3)).abs().max() for module in (own, plain)]
-    assert rests[0] <= 2 * rests[1] + 1e-4, "by channel they cancel out, so far as rounding lets them"
-    assert torch.equal(own.eval()(x), functional.batch_norm(x, own.running_mean, own.running_var, own.weight, own.bias))
-
-
-def test_batch_norm_leaves_to_torch_what_torch_is_quick_at():
-    for x in (
-        torch.randn(2, 8, 128, 128),  # channels lie first
-        lying_last(2, 16, 128, 128),
-        lying_last(2, 8, 64, 128),  # small
-        lying_last(3, 8, 129, 129),  # does not fold
-    ):
-        assert "Folded" not in BatchNorm(x.shape[1])(x).grad_fn.name()
-    x = lying_last(2, 8, 128, 128)
-    assert "Folded" in BatchNorm(8)(x).grad_fn.name()
-    for values in ({"momentum": None}, {"track_running_stats": False}):
-        assert "Folded" not in BatchNorm(8, **values)(x).grad_fn.name()
-    assert BatchNorm(8, affine=False)(x).shape == x.shape
-
-
-@TYPES
-def test_group_norm(dtype, near):
-    own, plain, x = GroupNorm(3, 12), nn.GroupNorm(3, 12), lying_last(2, 12, 8, 6, dtype=dtype)
-    found, wanted = own(x), plain(x.contiguous())
-    assert last(found)
-    assert_near([found], [wanted], near)
-    assert_near(gradients(own, found, x), gradients(plain, wanted, x), near)
 
 
 @TYPES
@@ -145,7 +76,7 @@ def test_depthwise_convolutions_are_trained_in_float32():
 @pytest.mark.parametrize("encoder", ["plain", "residual", "mobile", "efficient"])
 @pytest.mark.parametrize("skip", ["same", "dense", "full"])
 def test_networks_have_the_same_gradients_whichever_way_channels_lie(encoder, skip, monkeypatch):
-    monkeypatch.setattr(norm, "LEAST", 1)
+    monkeypatch.setattr(folded, "LEAST", 1)
     values = {
         "same": ("unet", {}),
         "dense": ("unet++", {"deep_supervision": False}),

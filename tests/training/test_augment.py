@@ -9,7 +9,7 @@ import torch
 
 from unetsearch.data.separation import Targets
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.augment import Batch, Draws, _places, augment, fields_of, window_side
+from unetsearch.training.augment import Batch, Draws, augment, fields_of, places_of, window_side
 from unetsearch.training.batches import batches
 from unetsearch.training.device_data import Resident
 
@@ -97,7 +97,7 @@ def test_the_elastic_deformation_folds_nothing(side):
     draws = Draws.of(np.random.default_rng(0), 200, 1.0, side)
     still = replace(only(200), shifts=draws.shifts)
     window = window_side(side, 1.0)
-    places = _places(torch.from_numpy(still.numbers), fields_of(window, side, CPU), side) * (window - 1) / 2
+    places = places_of(torch.from_numpy(still.numbers), fields_of(window, side, CPU), side) * (window - 1) / 2
     down, right = places[:, 1:, :, 1] - places[:, :-1, :, 1], places[:, :, 1:, 0] - places[:, :, :-1, 0]
     folded = ((down <= 0).flatten(1).any(1) | (right <= 0).flatten(1).any(1)).float().mean()
     assert folded < 0.03

@@ -14,11 +14,9 @@ from typing import Any, Self
 from uuid import uuid4
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
-CACHE = "UNETSEARCH_CACHE"
-"""The environment variable that names the folder of what is kept; left out, the system's own for such files."""
+from unetsearch.files import cache_folder
 
 VERSION = 1
 """Of the files, and of what is made from images and masks."""
@@ -64,11 +62,6 @@ def _mapped(path: str, *_: int) -> mmap.mmap:
     """The content of a file, once while it is the same file."""
     with Path(path).open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-
-
-def cache_folder() -> Path:
-    """Where arrays are kept between studies."""
-    return Path(os.environ.get(CACHE) or platformdirs.user_cache_dir("unetsearch", False))
 
 
 def key_of(*facts: object) -> str:

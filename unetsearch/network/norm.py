@@ -1,23 +1,13 @@
-"""Norms that are no slower on the processor than they need be where channels lie last in memory.
-
-torch's batch norm sums 16 channels at once there, and each of the rest by itself: few channels take up to 1.8 times as
-long as need be (benchmarks/results/operations-cpu.md). The same values are as well those of 16 times as many channels
-at a 16th of the places, whose sums are then put together. Its group norm is fast where channels lie first only.
-"""
+"""Norms that are no slower on the processor than they need be where channels lie last in memory."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from unetsearch.network.activated import activated, activates
+from unetsearch.network.folded import folded, pays
 from unetsearch.network.layout import channels_last
-
-FOLD = 16
-"""Places side by side that are looked at as channels; so many channels are summed at once."""
-
-LEAST = 2**18
-"""Values of a batch from which on it pays."""
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -25,71 +15,37 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> the same shape."""
+        if self.activates(x):
+            return self.activated(x, 1.0)
+        if self._trains(x) and pays(x):
+            return folded(x, *self._counted())
+        return super().forward(x)
+
+    def activates(self, x: Tensor) -> bool:
+        """Whether `activated` can be had."""
+        return self._trains(x) and activates(x, self.weight)
+
+    def activated(self, x: Tensor, slope: float) -> Tensor:
+        """Leaky ReLU of the norm, as one: (B, C, H, W) -> the same shape. `slope`: of negative values; ReLU's is 0."""
+        return activated(x, slope, *self._counted())
+
+    def _trains(self, x: Tensor) -> bool:
+        """Whether x is normalised by its own statistics, as usual, by what torch computes on the processor."""
         usual = self.affine and self.momentum is not None and self.num_batches_tracked is not None
-        if not (self.training and usual and _pays(x)):
-            return super().forward(x)
+        return self.training and usual and channels_last(x)
+
+    def _counted(self) -> tuple[Any, ...]:
+        """All that a norm in training reads and moves; the batch is counted."""
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
-        normalised: Tensor = _Folded.apply(
-            x, self.weight, self.bias, self.running_mean, self.running_var, self.momentum, self.eps
-        )
-        return normalised
+        return self.weight, self.bias, self.running_mean, self.running_var, self.momentum, self.eps
 
 
 class GroupNorm(nn.GroupNorm):
-    """nn.GroupNorm (Wu & He 2018): the same parameters and values."""
+    """nn.GroupNorm (Wu & He 2018): the same parameters and values. torch's is fast where channels lie first only."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> the same shape."""
         if not channels_last(x):
             return super().forward(x)
         return super().forward(x.contiguous()).contiguous(memory_format=torch.channels_last)
-
-
-def _pays(x: Tensor) -> bool:
-    channels = x.shape[1]
-    return channels_last(x) and channels % FOLD > 0 and x.numel() >= LEAST and x.numel() // channels % FOLD == 0
-
-
-class _Folded(torch.autograd.Function):
-    """With the statistics of the batch, which are taken into the running ones."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, momentum: float, eps: float
-    ) -> Tensor:
-        zero = mean.new_zeros(FOLD * len(mean))  # it gives statistics of the type of those that it would update
-        means, vars_ = (each.view(FOLD, -1) for each in torch.batch_norm_update_stats(_folded(x), zero, zero, 0.0))
-        between, own_mean = torch.var_mean(means, 0, correction=0)
-        own_var = vars_.mean(0).add_(between)
-        count = x.numel() // len(mean)
-        mean.lerp_(own_mean, momentum)
-        var.lerp_(own_var * (count / (count - 1)), momentum)
-        ctx.save_for_backward(x, weight, own_mean, own_var)
-        ctx.eps = eps
-        return _normalised(x, weight, bias, own_mean, own_var, eps)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, mean, var = ctx.saved_tensors
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
-        sums = torch.ops.aten.native_batch_norm_backward(
-            _folded(gradient), _folded(x), None, mean.repeat(FOLD), var.repeat(FOLD), None, None, False, ctx.eps,
-            [False, True, True],
-        )  # fmt: skip
-        of_weight, of_bias = (each.view(FOLD, -1).sum(0) for each in sums[1:])
-        each = weight * (var + ctx.eps).rsqrt() / -(x.numel() // len(mean))
-        found = _normalised(gradient, weight, each * of_bias, torch.zeros_like(mean), var, ctx.eps)
-        found += _normalised(x, each * of_weight, None, mean, var, ctx.eps)
-        return found, of_weight, of_bias, None, None, None, None
-
-
-def _folded(x: Tensor) -> Tensor:
-    """(B, C, H, W), channels last -> (B * H * W / FOLD, FOLD * C), on the same memory."""
-    return x.permute(0, 2, 3, 1).view(-1, FOLD * x.shape[1])
-
-
-def _normalised(x: Tensor, weight: Tensor, bias: Tensor | None, mean: Tensor, var: Tensor, eps: float) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias, by channel."""
-    return torch.native_batch_norm(x, weight, bias, mean, var, False, 0.0, eps)[0]

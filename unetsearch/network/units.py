@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
 
 from unetsearch.graph.graph import Block, Convolution
 from unetsearch.network.norm import BatchNorm, GroupNorm
@@ -52,6 +52,30 @@ def dropout(spec: Block) -> list[nn.Module]:
     return [nn.Dropout2d(spec.dropout) if spec.dropout_of == "channels" else nn.Dropout(spec.dropout)]
 
 
-def sequential(*layers: nn.Module | None) -> nn.Sequential:
+class Layers(nn.Sequential):
+    """Layers one after another; a batch norm and the activation behind it as one, where that can be had."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> what the last layer gives."""
+        layers = list(self)
+        while layers:
+            layer = layers.pop(0)
+            slope = _slope(layers[0]) if layers else None
+            if slope is not None and isinstance(layer, BatchNorm) and layer.activates(x):
+                del layers[0]
+                x = layer.activated(x, slope)
+            else:
+                x = layer(x)
+        return x
+
+
+def _slope(activation: nn.Module) -> float | None:
+    """Of its negative values; None where it has no one slope."""
+    if isinstance(activation, nn.LeakyReLU):
+        return float(activation.negative_slope)
+    return 0.0 if isinstance(activation, nn.ReLU) else None
+
+
+def sequential(*layers: nn.Module | None) -> Layers:
     """The layers that there are, one after another."""
-    return nn.Sequential(*(layer for layer in layers if layer is not None))
+    return Layers(*(layer for layer in layers if layer is not None))

@@ -1,7 +1,7 @@
 """Augmentation of a whole batch on its device, each sample by its own draw; image, mask and weights move together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil, cos, exp, pi, prod, sin
 from typing import Any
@@ -136,27 +136,29 @@ def augment(windows: Batch, numbers: Tensor, noise: Tensor, fields: Tensor, inne
 
     By the numbers (B, 27) of some draws, noise (B, C, side, side), and what `fields_of` gives for the two sides.
     """
-    side = noise.shape[-1]
-    places = _places(numbers, fields, side)
-    images = _sampled(windows.images, places, "bilinear")
-    begin = (side - inner) // 2
+    return shaded(sampled(windows, places_of(numbers, fields, noise.shape[-1]), inner), numbers, noise)
+
+
+def places_of(numbers: Tensor, fields: Tensor, side: int) -> Tensor:
+    """Where in the window each pixel of each sample comes from: (B, side, side, 2), column and row, from -1 to 1."""
+    places = numbers[:, :MOVES].reshape(-1, 2, MOVES // 2) @ fields
+    return places.view(-1, 2, side, side).permute(0, 2, 3, 1)
+
+
+def sampled(windows: Batch, places: Tensor, inner: int) -> Batch:
+    """The windows at these places, the `inner` ones for masks and weights, which are those of the nearest pixel."""
+    begin = (places.shape[1] - inner) // 2
     middle = places[:, begin : begin + inner, begin : begin + inner]
     masks = _sampled(windows.masks.unsqueeze(1).float(), middle, "nearest")[:, 0].to(windows.masks.dtype)
     weights = windows.weights
     if weights is not None:
         weights = _sampled(weights.unsqueeze(1).float(), middle, "nearest")[:, 0]
-    return Batch(_shaded(images, numbers[:, MOVES:], noise), masks, weights)
+    return Batch(_sampled(windows.images, places, "bilinear"), masks, weights)
 
 
 def _sampled(maps: Tensor, places: Tensor, mode: str) -> Tensor:
     """Maps (B, C, w, w) at places (B, h, w, 2); beyond the border mirrored."""
     return functional.grid_sample(maps, places, mode=mode, padding_mode="reflection", align_corners=True)
-
-
-def _places(numbers: Tensor, fields: Tensor, side: int) -> Tensor:
-    """Where in the window each pixel of each sample comes from: (B, side, side, 2), column and row, from -1 to 1."""
-    places = numbers[:, :MOVES].reshape(-1, 2, MOVES // 2) @ fields
-    return places.view(-1, 2, side, side).permute(0, 2, 3, 1)
 
 
 def fields_of(window: int, side: int, device: torch.device) -> Tensor:
@@ -172,15 +174,16 @@ def fields_of(window: int, side: int, device: torch.device) -> Tensor:
     return (fields * (2 / (window - 1))).to(device)
 
 
-def _shaded(images: Tensor, shades: Tensor, noise: Tensor) -> Tensor:
+def shaded(batch: Batch, numbers: Tensor, noise: Tensor) -> Batch:
     """Blur, gamma, contrast, brightness and noise, in place."""
-    blur, gamma, contrast, brightness, deviation = shades.T[..., None, None, None]
+    blur, gamma, contrast, brightness, deviation = numbers[:, MOVES:].T[..., None, None, None]
+    images = batch.images
     images = images.lerp_(_blurred(images), blur)
     low = images.amin((1, 2, 3), keepdim=True)
     span = (images.amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
     images = images.sub_(low).div_(span).log2_().mul_(gamma).exp2_()  # faster than a power
     images = torch.addcmul(low * contrast + brightness, images, span * contrast, out=images)
-    return images.addcmul_(noise, deviation)
+    return replace(batch, images=images.addcmul_(noise, deviation))
 
 
 @lru_cache(maxsize=2)

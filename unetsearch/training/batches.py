@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.augment import Batch, Draws, augment, fields_of, readable, window_side
+from unetsearch.training.augment import Batch, Draws, fields_of, places_of, readable, shaded, window_side
 from unetsearch.training.crops import Drawing
 from unetsearch.training.device_data import Resident, Source
 from unetsearch.training.recording import Recorder, Repeated
@@ -74,7 +74,8 @@ def _cropped(source: Source, middle: slice, *read: Tensor) -> Batch:
 
 
 def _augmented(source: Source, fields: Tensor, crop: int, numbers: Tensor, noise: Tensor, *read: Tensor) -> Batch:
-    return augment(source.windows(*read), numbers, noise, fields, crop)
+    places = places_of(numbers, fields, noise.shape[-1])
+    return shaded(source.sampled(places, crop, *read), numbers, noise)
 
 
 def beside(made: Iterator[Batch], device: torch.device) -> Iterator[Batch]:

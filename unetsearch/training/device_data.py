@@ -15,8 +15,9 @@ from torch import Tensor
 from unetsearch.data.dataset import IGNORE, SegmentationData
 from unetsearch.data.objects import Objects
 from unetsearch.data.separation import Targets, objects_of, separated
-from unetsearch.training.augment import Batch, readable
+from unetsearch.training.augment import Batch, readable, sampled
 from unetsearch.training.crops import Crops, Places
+from unetsearch.training.sample import can_read, read_at
 
 MIN_DEVIATION = 1e-6
 """A constant channel is left at 0 and not divided by nothing."""
@@ -63,6 +64,10 @@ class Source(Protocol):
 
     def windows(self, *read: Tensor) -> Batch:
         """Their images (B, C, side, side), with masks and weights of the same size, out of that, on the device."""
+        ...
+
+    def sampled(self, places: Tensor, inner: int, *read: Tensor) -> Batch:
+        """`windows` at places (see `augment.sampled`)."""
         ...
 
     def with_targets(self, targets: Targets) -> Self:
@@ -126,6 +131,12 @@ class Resident:
         images, weights = taken(self.pixels).permute(0, 3, 1, 2), self.weights
         return Batch(images, taken(self.masks), None if weights is None else taken(weights))
 
+    def sampled(self, places: Tensor, inner: int, *read: Tensor) -> Batch:
+        """As in Source; on the processor without the windows, where there is a compiler."""
+        if can_read(self.device):
+            return read_at(Batch(self.pixels, self.masks, self.weights), places, inner, *read)
+        return sampled(self.windows(*read), places, inner)
+
     def with_targets(self, targets: Targets) -> Self:
         """As in Source."""
         masks, weights = (_flat(maps, self.device) for maps in (targets.masks, targets.weights))
@@ -167,6 +178,10 @@ class Streamed:
     def windows(self, *read: Tensor) -> Batch:
         """As in Source."""
         return Batch(*read)
+
+    def sampled(self, places: Tensor, inner: int, *read: Tensor) -> Batch:
+        """As in Source."""
+        return sampled(self.windows(*read), places, inner)
 
     def with_targets(self, targets: Targets) -> Self:
         """As in Source."""

@@ -1,0 +1,81 @@
+"""What is read at its places without windows is what windows give at the same places."""
+
+import numpy as np
+import pytest
+import torch
+
+from unetsearch.training import sample
+from unetsearch.training.augment import Batch, sampled
+from unetsearch.training.crops import Drawing
+from unetsearch.training.device_data import Resident
+from unetsearch.training.sample import can_read, read_at
+
+CPU = torch.device("cpu")
+
+compiled = pytest.mark.skipif(not can_read(CPU), reason="no C compiler that shares torch's threads")
+
+
+def resident(channels=3, weights=True):
+    random = np.random.default_rng(0)
+    sizes = [(40, 30), (21, 50), (33, 33)]
+    images = [random.normal(size=(channels, *size)).astype(np.float32) for size in sizes]
+    masks = [random.integers(0, 4, size).astype(np.uint8) for size in sizes]
+    source = Resident.of(images, masks, CPU)
+    values = torch.from_numpy(random.random(len(source.masks), np.float32)).half()
+    return Resident(source.places, source.pixels, source.masks, values if weights else None)
+
+
+def read(source, window=28, count=5):
+    drawing = Drawing(source.places, batch_size=count, crop=16, window=window, foreground=0.5, seed=0)
+    return source.read(drawing.batch(0, np.random.default_rng(0)))
+
+
+@compiled
+@pytest.mark.parametrize(("channels", "weights", "inner"), [(1, True, 16), (3, False, 16), (4, True, 10)])
+def test_it_reads_what_the_windows_show(channels, weights, inner):
+    source = resident(channels, weights)
+    (lines,) = read(source)
+    torch.manual_seed(0)
+    for reach in (0.9, 1.0, 4.0):  # within the window, up to its border, far beyond it
+        places = (torch.rand(5, 16, 16, 2) * 2 - 1) * reach
+        maps = Batch(source.pixels, source.masks, source.weights)
+        for given in (lines, lines.long()):
+            found, wanted = read_at(maps, places, inner, given), sampled(source.windows(lines), places, inner)
+            assert found.images.shape == wanted.images.shape == (5, channels, 16, 16)
+            assert (found.images - wanted.images).abs().max() < 1e-4
+            assert torch.equal(found.masks, wanted.masks)
+            assert found.masks.shape == (5, inner, inner)
+            assert found.masks.dtype == torch.uint8
+            assert (found.weights is None) == (not weights)
+            if weights:
+                assert torch.equal(found.weights, wanted.weights)
+        assert torch.equal(source.sampled(places, inner, lines).images, found.images), "it is what a training takes"
+
+
+@compiled
+def test_every_corner_of_the_window_is_itself():
+    source = resident()
+    (lines,) = read(source)
+    line = torch.linspace(-1, 1, 28)
+    places = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).expand(5, -1, -1, -1)
+    found, windows = source.sampled(places, 28, lines), source.windows(lines)
+    assert torch.equal(found.masks, windows.masks)
+    assert (found.images - windows.images).abs().max() < 1e-4
+
+
+@compiled
+@pytest.mark.parametrize("place", [torch.nan, torch.inf, -torch.inf, 1e30])
+def test_places_that_are_none_read_nothing_that_is_not_there(place):
+    source = resident()
+    found = source.sampled(torch.full((5, 16, 16, 2), place), 16, *read(source))
+    assert found.images.isfinite().all()
+    assert found.masks.max() < 4
+
+
+def test_without_a_compiler_windows_are_read(monkeypatch):
+    source = resident()
+    places, (lines,) = torch.rand(5, 16, 16, 2) * 2 - 1, read(source)
+    monkeypatch.setattr(sample, "_loop", lambda: None)
+    found, wanted = source.sampled(places, 16, lines), sampled(source.windows(lines), places, 16)
+    assert torch.equal(found.images, wanted.images)
+    assert torch.equal(found.masks, wanted.masks)

@@ -1,0 +1,102 @@
+"""Batch norm and the activation behind it as one, by norm.c.
+
+torch's own carry a batch and its gradients through memory half as often again as loops that know of both, and sum few
+channels one by one (benchmarks/results/operations-cpu.md).
+"""
+
+import ctypes
+from ctypes import c_float, c_int, c_long, c_void_p
+from functools import cache
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from unetsearch.native import library
+
+LANES = 16
+"""Values that norm.c computes with at once."""
+
+
+def activates(x: Tensor, weight: Tensor) -> bool:
+    """Whether it can be had for (B, C, H, W), channels last on the processor; where there is a compiler."""
+    places, _, side = _sizes(x)
+    types = x.dtype in (torch.float32, torch.bfloat16) and weight.dtype == torch.float32
+    return types and places > 1 and places % side == 0 and _loops() is not None
+
+
+def activated(
+    x: Tensor, slope: float, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, momentum: float, eps: float
+) -> Tensor:
+    """Leaky ReLU, whose negative values have the slope, of the batch norm in training: (B, C, H, W) -> the same shape.
+
+    The statistics of the batch are taken into mean and var, the running ones.
+    """
+    found: Tensor = _Activated.apply(x, slope, weight, bias, mean, var, momentum, eps)
+    return found
+
+
+class _Activated(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, slope: float, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, momentum: float,
+        eps: float,
+    ) -> Tensor:  # fmt: skip
+        loops = _loops()
+        assert loops is not None
+        found, kept, sums, lanes = torch.empty_like(x), weight.new_empty(2, len(weight)), *_room(x)
+        loops.norm_forward(
+            x.data_ptr(), found.data_ptr(), *_sizes(x), weight.data_ptr(), bias.data_ptr(), mean.data_ptr(),
+            var.data_ptr(), momentum, eps, slope, kept.data_ptr(), sums.data_ptr(), lanes.data_ptr(), *_how(x),
+        )  # fmt: skip
+        ctx.save_for_backward(x, weight, bias, kept)
+        ctx.slope = slope
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        loops = _loops()
+        assert loops is not None
+        x, weight, bias, kept = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        found, (of_weight, of_bias), (sums, lanes) = torch.empty_like(x), torch.empty_like(kept), _room(x)
+        loops.norm_backward(
+            gradient.data_ptr(), x.data_ptr(), found.data_ptr(), *_sizes(x), weight.data_ptr(), bias.data_ptr(),
+            kept.data_ptr(), ctx.slope, of_weight.data_ptr(), of_bias.data_ptr(),
+            sums.data_ptr(), lanes.data_ptr(), *_how(x),
+        )  # fmt: skip
+        return found, None, of_weight, of_bias, None, None, None, None
+
+
+def _sizes(x: Tensor) -> tuple[int, int, int]:
+    """Places, channels, and how many places are seen side by side, so that their channels fill the lanes."""
+    channels = x.shape[1]
+    return x.numel() // channels, channels, LANES // gcd(LANES, channels)
+
+
+def _room(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Where norm.c puts sums and lanes."""
+    _, channels, side = _sizes(x)
+    lanes = channels * side
+    return torch.empty(2 * lanes * torch.get_num_threads(), dtype=torch.float64), torch.empty(5 * lanes)
+
+
+def _how(x: Tensor) -> tuple[int, bool]:
+    """Threads, and whether values are halves."""
+    return torch.get_num_threads(), x.dtype == torch.bfloat16
+
+
+@cache
+def _loops() -> ctypes.CDLL | None:
+    """norm.c, its functions with the types of what they are given."""
+    loops = library(Path(__file__).with_name("norm.c"))
+    if loops is not None:
+        at, size, real, flag = ([each] for each in (c_void_p, c_long, c_float, c_int))
+        loops.norm_forward.argtypes = 2 * at + 3 * size + 4 * at + 3 * real + 3 * at + 2 * flag
+        loops.norm_backward.argtypes = 3 * at + 3 * size + 3 * at + real + 4 * at + 2 * flag
+        loops.norm_forward.restype = loops.norm_backward.restype = None
+    return loops

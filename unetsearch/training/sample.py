@@ -1,0 +1,56 @@
+"""Crops read from their images at their own places, by sample.c: on the processor, without copies of their windows.
+
+Windows have four times as many pixels as the crops that are bent out of them.
+"""
+
+import ctypes
+from ctypes import c_int, c_long, c_void_p
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from unetsearch.native import library
+from unetsearch.training.augment import Batch
+
+
+def can_read(device: torch.device) -> bool:
+    """Whether that can be had."""
+    return device.type == "cpu" and _loop() is not None
+
+
+def read_at(maps: Batch, places: Tensor, inner: int, lines: Tensor) -> Batch:
+    """What `augment.sampled` makes of the windows of lines (2, B, w), out of pixels (P, C), masks and weights (P).
+
+    Weights are in float16.
+    """
+    loop = _loop()
+    assert loop is not None
+    lines, places = lines.long(), places.contiguous()
+    (_, count, window), side, channels = lines.shape, places.shape[1], maps.images.shape[1]
+    images = torch.empty(count, channels, side, side)
+    masks, weights = torch.empty(count, inner, inner, dtype=torch.uint8), None
+    if maps.weights is not None:
+        assert maps.weights.dtype == torch.float16
+        weights = torch.empty(count, inner, inner, dtype=torch.float16)
+    loop(
+        maps.images.data_ptr(), maps.masks.data_ptr(), _at(maps.weights), lines.data_ptr(), places.data_ptr(), count,
+        window, side, inner, channels, images.data_ptr(), masks.data_ptr(), _at(weights), torch.get_num_threads(),
+    )  # fmt: skip
+    return Batch(images, masks, None if weights is None else weights.float())
+
+
+def _at(weights: Tensor | None) -> int | None:
+    return None if weights is None else weights.data_ptr()
+
+
+@cache
+def _loop() -> "ctypes._NamedFuncPointer | None":
+    """sample.c's, with the types of what it is given."""
+    loops = library(Path(__file__).with_name("sample.c"))
+    if loops is None:
+        return None
+    loops.sample.argtypes = (*[c_void_p] * 5, *[c_long] * 5, *[c_void_p] * 3, c_int)
+    loops.sample.restype = None
+    return loops.sample
