@@ -1,5 +1,7 @@
 """What is read at its places without windows is what windows give at the same places."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from unetsearch.training.sample import can_read, read_at
 
 CPU = torch.device("cpu")
 
-compiled = pytest.mark.skipif(not can_read(CPU), reason="no C compiler that shares torch's threads")
+compiled = pytest.mark.skipif(sample._loop() is None, reason="no C compiler that shares torch's threads")
 
 
 def resident(channels=3, weights=True):
@@ -70,6 +72,17 @@ def test_places_that_are_none_read_nothing_that_is_not_there(place):
     found = source.sampled(torch.full((5, 16, 16, 2), place), 16, *read(source))
     assert found.images.isfinite().all()
     assert found.masks.max() < 4
+
+
+@compiled
+def test_weights_as_they_are_stored_are_read_and_others_by_their_windows():
+    source = resident()
+    maps = Batch(source.pixels, source.masks, source.weights)
+    assert can_read(maps)
+    assert not can_read(replace(maps, weights=source.weights.float()))
+    wide, places = replace(source, weights=source.weights.float()), torch.rand(5, 16, 16, 2) * 2 - 1
+    found, wanted = (each.sampled(places, 16, *read(source)) for each in (wide, source))
+    assert torch.equal(found.weights, wanted.weights)
 
 
 def test_without_a_compiler_windows_are_read(monkeypatch):

@@ -133,8 +133,9 @@ class Resident:
 
     def sampled(self, places: Tensor, inner: int, *read: Tensor) -> Batch:
         """As in Source; on the processor without the windows, where there is a compiler."""
-        if can_read(self.device):
-            return read_at(Batch(self.pixels, self.masks, self.weights), places, inner, *read)
+        maps = Batch(self.pixels, self.masks, self.weights)
+        if can_read(maps):
+            return read_at(maps, places, inner, *read)
         return sampled(self.windows(*read), places, inner)
 
     def with_targets(self, targets: Targets) -> Self:

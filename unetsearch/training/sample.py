@@ -15,16 +15,14 @@ from unetsearch.native import library
 from unetsearch.training.augment import Batch
 
 
-def can_read(device: torch.device) -> bool:
-    """Whether that can be had."""
-    return device.type == "cpu" and _loop() is not None
+def can_read(maps: Batch) -> bool:
+    """Whether that can be had of pixels (P, C), masks and weights (P): on the processor, with a compiler at hand."""
+    stored = maps.weights is None or maps.weights.dtype == torch.float16
+    return maps.images.device.type == "cpu" and stored and _loop() is not None
 
 
 def read_at(maps: Batch, places: Tensor, inner: int, lines: Tensor) -> Batch:
-    """What `augment.sampled` makes of the windows of lines (2, B, w), out of pixels (P, C), masks and weights (P).
-
-    Weights are in float16.
-    """
+    """What `augment.sampled` makes of the windows of lines (2, B, w), out of pixels, masks and weights."""
     loop = _loop()
     assert loop is not None
     lines, places = lines.long(), places.contiguous()
@@ -32,7 +30,6 @@ def read_at(maps: Batch, places: Tensor, inner: int, lines: Tensor) -> Batch:
     images = torch.empty(count, channels, side, side)
     masks, weights = torch.empty(count, inner, inner, dtype=torch.uint8), None
     if maps.weights is not None:
-        assert maps.weights.dtype == torch.float16
         weights = torch.empty(count, inner, inner, dtype=torch.float16)
     loop(
         maps.images.data_ptr(), maps.masks.data_ptr(), _at(maps.weights), lines.data_ptr(), places.data_ptr(), count,
