@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.device_data import normalised
+from unetsearch.training.sources import normalised
 
 
 class Crops(Dataset[tuple[Tensor, Tensor]]):

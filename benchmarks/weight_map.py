@@ -24,9 +24,10 @@ from unetsearch.data.objects import Objects, connected, object_f1, touching
 from unetsearch.data.separation import objects_of
 from unetsearch.space.recipe import Loss, Recipe
 from unetsearch.space.settings import DataSettings
-from unetsearch.training.device_data import DeviceData, normalised, on_device
+from unetsearch.training.device_data import DeviceData, on_device
 from unetsearch.training.inference import predict
 from unetsearch.training.metrics import image_scores
+from unetsearch.training.sources import normalised
 from unetsearch.training.train import train
 
 RESULT = Path(__file__).parent / "results" / "weight_map.md"

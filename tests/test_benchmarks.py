@@ -206,7 +206,7 @@ def test_the_loop_of_a_user_trains(benchmarks, workers):
     import unetsearch
     from unetsearch.data.load import load_data
     from unetsearch.space.settings import DataSettings
-    from unetsearch.training.device_data import normalised
+    from unetsearch.training.sources import normalised
 
     torch.manual_seed(0)
     data = load_data(DataSettings(path="cells"))

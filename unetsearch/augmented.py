@@ -12,7 +12,7 @@ from unetsearch.data.dataset import IGNORE, SegmentationData
 from unetsearch.report.images import class_colours
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.batches import batches
-from unetsearch.training.device_data import Resident, normalised
+from unetsearch.training.sources import Resident, normalised
 
 STRENGTHS = (0.0, 0.25, 0.5, 1.0)
 """One pair of columns each."""

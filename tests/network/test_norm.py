@@ -21,10 +21,10 @@ def torch_alone(monkeypatch):
     monkeypatch.setattr(activated, "_loops", lambda: None)
 
 
-def drawn(own, plain):
+def drawn(own, plain, least=-0.5):
     """The same parameters, such as come of training."""
     with torch.no_grad():
-        own.weight.uniform_(-0.5, 2)
+        own.weight.uniform_(least, 2)
         own.bias.uniform_(-1, 1)
     plain.load_state_dict(own.state_dict())
 
@@ -53,6 +53,30 @@ def test_the_batch_norm_of_norm_c(channels, dtype, near):
 
 
 @compiled
+@pytest.mark.parametrize("channels", [4, 16])
+def test_it_is_as_exact_as_torch_and_sums_are_more_so(channels):
+    exact, own, plain = nn.BatchNorm2d(channels).double(), BatchNorm(channels), nn.BatchNorm2d(channels)
+    drawn(exact, plain)
+    own.load_state_dict(plain.state_dict())
+    x, gradient = (lying_last(8, channels, 48, 48, dtype=torch.bfloat16).detach() for _ in range(2))
+
+    def found(norm, dtype):
+        leaf = x.to(dtype).requires_grad_()
+        normalised = norm(leaf)
+        gradients = torch.autograd.grad(normalised, (leaf, norm.weight, norm.bias), gradient.to(dtype))
+        return [each.double() for each in (normalised, *gradients, norm.running_mean, norm.running_var)]
+
+    wanted, ours, theirs = found(exact, torch.float64), found(own, x.dtype), found(plain, x.dtype)
+
+    def error(one, other):
+        return (one - other).pow(2).mean().sqrt() / other.pow(2).mean().sqrt()
+
+    errors = [[error(*pair) for pair in zip(each, wanted, strict=True)] for each in (ours, theirs)]
+    for place, (own_error, other) in enumerate(zip(*errors, strict=True)):
+        assert own_error <= (1.02 if place < 2 else 0.9) * other
+
+
+@compiled
 @TYPES
 @pytest.mark.parametrize(
     ("activation", "slope"), [(nn.ReLU(inplace=True), 0.0), (nn.LeakyReLU(0.2, inplace=True), 0.2), (nn.SiLU(), 1.0)]
@@ -75,7 +99,8 @@ def test_norm_and_activation_as_one(channels, activation, slope, dtype, near):
 
 
 @compiled
-def test_one_thread_or_several_in_any_shares():
+def test_one_thread_or_several_in_any_shares(monkeypatch):
+    monkeypatch.setattr(activated, "SHARE", 1)
     own, x = BatchNorm(8), lying_last(3, 8, 30, 10)
     threads = torch.get_num_threads()
     found = []
@@ -133,7 +158,7 @@ def test_what_norm_c_does_not_take_is_torchs():
 def test_batch_norm_of_few_channels_by_torch_alone(channels, dtype, near, monkeypatch):
     monkeypatch.setattr(folded, "LEAST", 1)
     own, plain = BatchNorm(channels), nn.BatchNorm2d(channels)
-    drawn(own, plain)
+    drawn(own, plain, 0.5)
     for _ in range(2):
         x = lying_last(3, channels, 8, 16, dtype=dtype)
         found, wanted = own(x), plain(x)

@@ -37,9 +37,9 @@ from unetsearch.search.parent import Parent
 from unetsearch.search.slots import THREADS, environment
 from unetsearch.search.trainer import NO_MEMORY, failure
 from unetsearch.space.architecture import Architecture
-from unetsearch.training.device_data import normalised
 from unetsearch.training.inference import predict
 from unetsearch.training.score import Score
+from unetsearch.training.sources import normalised
 
 
 def run_there(trainer, code):

@@ -11,7 +11,7 @@ from unetsearch.data.separation import Targets
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.augment import Batch, Draws, augment, fields_of, places_of, window_side
 from unetsearch.training.batches import batches
-from unetsearch.training.device_data import Resident
+from unetsearch.training.sources import Resident
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(crop=64, batch_size=8, augmentation=1.0)

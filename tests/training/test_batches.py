@@ -12,13 +12,8 @@ from unetsearch.data.separation import Targets
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.batches import batches
 from unetsearch.training.crops import Places
-from unetsearch.training.device_data import (
-    Resident,
-    Streamed,
-    median_frequency,
-    normalised,
-    on_device,
-)
+from unetsearch.training.device_data import median_frequency, on_device
+from unetsearch.training.sources import Resident, Streamed, normalised
 
 CPU = torch.device("cpu")
 

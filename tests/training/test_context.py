@@ -10,7 +10,7 @@ from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.batches import batches
 from unetsearch.training.context import check_context, logits_of, mirror_indices, mirrored, outputs_of
-from unetsearch.training.device_data import Resident
+from unetsearch.training.sources import Resident
 
 
 def network(name="unet-2015", **values):

@@ -10,8 +10,9 @@ from unetsearch.graph.references import reference
 from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.context import mirrored
-from unetsearch.training.device_data import DeviceData, Pair, Resident
+from unetsearch.training.device_data import DeviceData, Pair
 from unetsearch.training.inference import Inference, _alike, _logits, evaluate, predict, tile_side
+from unetsearch.training.sources import Resident
 from unetsearch.training.train import train
 
 CPU = torch.device("cpu")

@@ -9,8 +9,8 @@ import torch
 from unetsearch.training import sample
 from unetsearch.training.augment import Batch, sampled
 from unetsearch.training.crops import Drawing
-from unetsearch.training.device_data import Resident
 from unetsearch.training.sample import can_read, read_at
+from unetsearch.training.sources import Resident
 
 CPU = torch.device("cpu")
 

@@ -13,8 +13,9 @@ from unetsearch.graph.references import reference
 from unetsearch.network.network import build_network
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
-from unetsearch.training.device_data import DeviceData, Pair, Resident, Streamed, on_device
+from unetsearch.training.device_data import DeviceData, Pair, on_device
 from unetsearch.training.inference import evaluate, labels, predict
+from unetsearch.training.sources import Resident, Streamed
 from unetsearch.training.step import Step
 from unetsearch.training.train import DivergedError, learning_rate_factor, train
 

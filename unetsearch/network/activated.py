@@ -20,6 +20,9 @@ from unetsearch.native import library
 LANES = 16
 """Values that norm.c computes with at once."""
 
+SHARE = 2**14
+"""Values that are worth a thread."""
+
 
 def activates(x: Tensor, weight: Tensor) -> bool:
     """Whether it can be had for (B, C, H, W), channels last on the processor; where there is a compiler."""
@@ -82,12 +85,16 @@ def _room(x: Tensor) -> tuple[Tensor, Tensor]:
     """Where norm.c puts sums and lanes."""
     _, channels, side = _sizes(x)
     lanes = channels * side
-    return torch.empty(2 * lanes * torch.get_num_threads(), dtype=torch.float64), torch.empty(5 * lanes)
+    return torch.empty(2 * lanes * _threads(x), dtype=torch.float64), torch.empty(5 * lanes)
 
 
 def _how(x: Tensor) -> tuple[int, bool]:
     """Threads, and whether values are halves."""
-    return torch.get_num_threads(), x.dtype == torch.bfloat16
+    return _threads(x), x.dtype == torch.bfloat16
+
+
+def _threads(x: Tensor) -> int:
+    return max(1, min(torch.get_num_threads(), x.numel() // SHARE))
 
 
 @cache

@@ -39,8 +39,9 @@ from unetsearch.search.messages import (
 from unetsearch.search.parent import Parent
 from unetsearch.search.pulse import Pulse, StoppedError, forget, why
 from unetsearch.training.device import memory_format
-from unetsearch.training.device_data import DeviceData, normalised
+from unetsearch.training.device_data import DeviceData
 from unetsearch.training.inference import predict
+from unetsearch.training.sources import normalised
 from unetsearch.training.train import DivergedError, train
 
 NO_MEMORY = (

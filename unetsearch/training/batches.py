@@ -13,8 +13,8 @@ from torch import Tensor
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.augment import Batch, Draws, fields_of, places_of, readable, shaded, window_side
 from unetsearch.training.crops import Drawing
-from unetsearch.training.device_data import Resident, Source
 from unetsearch.training.recording import Recorder, Repeated
+from unetsearch.training.sources import Resident, Source
 
 AHEAD = 2
 """So many batches are read from the disk before they are asked for."""

@@ -38,6 +38,15 @@ def read_at(maps: Batch, places: Tensor, inner: int, lines: Tensor) -> Batch:
     return Batch(images, masks, None if weights is None else weights.float())
 
 
+def flat(windows: Batch) -> tuple[Batch, Tensor]:
+    """Windows as one row of pixels, masks and weights, with the lines in which `read_at` finds them."""
+    count, channels, _, side = windows.images.shape
+    steps, weights = torch.arange(side), windows.weights
+    lines = torch.stack([(torch.arange(count)[:, None] * side + steps) * side, steps.expand(count, -1)])
+    pixels = windows.images.permute(0, 2, 3, 1).reshape(-1, channels)
+    return Batch(pixels, windows.masks.flatten(), None if weights is None else weights.flatten()), lines
+
+
 def _at(weights: Tensor | None) -> int | None:
     return None if weights is None else weights.data_ptr()
 
