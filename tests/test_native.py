@@ -1,14 +1,17 @@
 """C sources are compiled once a machine; where they cannot be, nothing is lost."""
 
 import os
-import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.compiler import compiled
 from unetsearch import native
+
+PACKAGE = Path(native.__file__).parent
 
 SOURCE = """
 #include <omp.h>
@@ -18,15 +21,12 @@ int threads(void) { int count = 0;
     return count; }
 """
 
-compiles = pytest.mark.skipif(
-    sys.platform != "linux" or shutil.which("gcc") is None, reason="no gcc on this machine, or no Linux"
-)
-
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):
     monkeypatch.setenv("UNETSEARCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("CC", raising=False)
+    for name in ("CC", "UNETSEARCH_NATIVE"):
+        monkeypatch.delenv(name, raising=False)
     path = tmp_path / "counting.c"
     path.write_text(SOURCE)
     return path
@@ -38,7 +38,7 @@ def library(source):
 
 
 def kept(tmp_path):
-    return list((tmp_path / "cache").glob("*"))
+    return list((tmp_path / "cache").glob("native-*/*"))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def runs(monkeypatch):
     return commands
 
 
-@compiles
+@compiled
 def test_it_compiles_once_and_is_found_again(source, runs, tmp_path):
     assert library(source).threads() == 3
     assert library(source).threads() == 3
@@ -59,7 +59,7 @@ def test_it_compiles_once_and_is_found_again(source, runs, tmp_path):
     assert library(source).threads() == 2, "another source is another library"
 
 
-@compiles
+@compiled
 @pytest.mark.parametrize("content", [b"", b"no library", b"half"])
 def test_a_damaged_library_is_made_anew(source, runs, tmp_path, content):
     library(source)
@@ -72,7 +72,7 @@ def test_a_damaged_library_is_made_anew(source, runs, tmp_path, content):
     assert [each.read_bytes()[:4] for each in kept(tmp_path)] == [b"\x7fELF"]
 
 
-@compiles
+@compiled
 def test_processes_that_begin_together_all_have_it(source, tmp_path):
     code = (
         "import pathlib, sys; from unetsearch import native; print(native.library(pathlib.Path(sys.argv[1])).threads())"
@@ -83,12 +83,39 @@ def test_processes_that_begin_together_all_have_it(source, tmp_path):
     assert {path.suffix for path in kept(tmp_path)} == {".so"}, "nothing half made is left"
 
 
-@compiles
-def test_another_users_library_is_not_run(source, runs, tmp_path, monkeypatch):
-    library(source)
-    monkeypatch.setattr(os, "getuid", lambda: 12345)
+@compiled
+def test_threads_that_ask_together_all_have_it(source):
+    with ThreadPoolExecutor(4) as threads:
+        assert [found.threads() for found in threads.map(library, [source] * 4)] == [3] * 4
+
+
+@compiled
+def test_nothing_is_loaded_from_where_others_can_write(source, tmp_path, monkeypatch):
     assert library(source) is not None
-    assert len(runs) == 2
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o770)
+    assert library(source) is None
+    folder.chmod(0o700)
+    elsewhere = tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    assert library(source) is None
+    folder.unlink()
+    elsewhere.rename(folder)
+    assert library(source) is not None
+    folder.rename(folder.with_name("native-12345"))
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert library(source) is None, "what is there is another's"
+
+
+@compiled
+def test_a_compiler_may_have_arguments_and_a_cache_no_slash(source, runs, tmp_path, monkeypatch):
+    monkeypatch.setenv("CC", "gcc -O1")
+    monkeypatch.setenv("UNETSEARCH_CACHE", "here")
+    monkeypatch.chdir(tmp_path)
+    assert library(source).threads() == 3
+    assert runs[0][:2] == ["gcc", "-O1"]
 
 
 @pytest.mark.parametrize(
@@ -101,8 +128,9 @@ def test_another_users_library_is_not_run(source, runs, tmp_path, monkeypatch):
         lambda _, source: source.write_text("int threads(void) { return 1; }"),  # knows of no threads
         lambda patch, source: patch.setenv("UNETSEARCH_CACHE", str(source / "below a file")),
         lambda patch, _: patch.setattr(native, "SECONDS", 1e-6),
+        lambda patch, _: patch.setattr(native, "_processor", lambda: Path("/no/such/file").read_text()),
     ],
-    ids=["switched off", "no compiler", "another system", "no C", "no threads", "no cache", "hangs"],
+    ids=["switched off", "no compiler", "another system", "no C", "no threads", "no cache", "hangs", "no cpuinfo"],
 )
 def test_without_it_there_is_nothing_and_no_error(source, tmp_path, monkeypatch, spoil):
     spoil(monkeypatch, source)
@@ -110,6 +138,14 @@ def test_without_it_there_is_nothing_and_no_error(source, tmp_path, monkeypatch,
     assert not [path for path in kept(tmp_path) if path.suffix != ".so"]
 
 
-def test_the_sources_come_with_the_package():
-    package = Path(native.__file__).parent
-    assert {path.name for path in package.rglob("*.c")} == {"norm.c", "sample.c"}
+SOURCES = sorted(PACKAGE.rglob("*.c"))
+
+
+@compiled
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_the_projects_own_sources_compile_and_have_torchs_threads(path):
+    assert native.library(path) is not None
+
+
+def test_there_are_two_of_them():
+    assert [path.name for path in SOURCES] == ["norm.c", "sample.c"]

@@ -6,12 +6,16 @@ Where there is no compiler, or where it is switched off, those who ask get nothi
 import ctypes
 import os
 import platform
-import shutil
+import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from uuid import uuid4
+
+import torch  # first: a library then has its threads from there
 
 from unetsearch.files import cache_folder
 
@@ -20,7 +24,7 @@ NATIVE = "UNETSEARCH_NATIVE"
 
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared")
 
-SECONDS = 120
+SECONDS = 20
 """After which a compiler is given up. It takes one."""
 
 
@@ -28,45 +32,50 @@ SECONDS = 120
 def library(source: Path) -> ctypes.CDLL | None:
     """What a C source compiles to, its loops shared among torch's own threads; None where that cannot be had.
 
-    It is kept in the cache folder, by its content, for this user and this kind of processor.
+    It is kept below the cache folder, where no other user writes, by its content, for this kind of processor.
     """
-    compiler = shutil.which(os.environ.get("CC") or "gcc")
-    if os.environ.get(NATIVE) == "0" or sys.platform != "linux" or compiler is None:
+    if os.environ.get(NATIVE) == "0" or sys.platform != "linux":
         return None
-    facts = (source.read_bytes(), compiler, FLAGS, _processor(), os.getuid())
-    name = f"{source.stem}-{_digest(repr(facts).encode())}"
+    compiler = shlex.split(os.environ.get("CC") or "gcc")
     try:
-        loaded = ctypes.CDLL(str(_found(name) or _compiled(name, compiler, source)))
+        facts = (source.read_bytes(), compiler, FLAGS, _processor(), platform.libc_ver())
+        name = f"{source.stem}-{_digest(repr(facts).encode())}"
+        loaded = _loaded(_own_folder(), name, source, compiler)
         return loaded if _shares_threads(loaded) else None
     except (OSError, AttributeError, subprocess.SubprocessError):
         return None
 
 
-def _found(name: str) -> Path | None:
-    """The library of that name, if this user made it and it is what was made."""
-    for path in cache_folder().glob(f"{name}-*.so"):
-        if path.stat().st_uid == os.getuid() and path.stem == f"{name}-{_digest(path.read_bytes())}":
-            return path
+def _own_folder() -> Path:
+    """Who could write there could have this user run what he likes. Raises OSError where another can."""
+    folder = cache_folder().resolve() / f"native-{os.getuid()}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    facts = folder.lstat()
+    if facts.st_uid != os.getuid() or facts.st_mode & 0o022:
+        raise PermissionError(f"{folder} is not this user's alone")
+    return folder
+
+
+def _loaded(folder: Path, name: str, source: Path, compiler: Sequence[str]) -> ctypes.CDLL:
+    """The library of that name; what is damaged is made anew."""
+    for path in folder.glob(f"{name}-*.so"):
+        try:
+            if path.stem == f"{name}-{_digest(path.read_bytes())}":
+                return ctypes.CDLL(str(path))
+        except OSError:  # no library, or gone by now
+            pass
         path.unlink(missing_ok=True)
-    return None
-
-
-def _compiled(name: str, compiler: str, source: Path) -> Path:
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f"{name}.{os.getpid()}.part"
+    beside = folder / f"{name}.{uuid4().hex}.part"
     try:
-        command = [compiler, *FLAGS, str(source), "-o", str(beside), "-lm"]
+        command = [*compiler, *FLAGS, str(source), "-o", str(beside), "-lm"]
         subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
-        return beside.rename(folder / f"{name}-{_digest(beside.read_bytes())}.so")
+        return ctypes.CDLL(str(beside.rename(folder / f"{name}-{_digest(beside.read_bytes())}.so")))
     finally:
         beside.unlink(missing_ok=True)
 
 
 def _shares_threads(loaded: ctypes.CDLL) -> bool:
     """Whether it has its threads from where torch has them: two pools would wait for one another's processors."""
-    import torch
-
     of_torch = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
     asked = [ctypes.cast(each.omp_get_num_threads, ctypes.c_void_p).value for each in (loaded, of_torch)]
     return asked[0] == asked[1]

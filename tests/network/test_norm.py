@@ -5,14 +5,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tests.compiler import compiled
 from tests.network.laid import TYPES, assert_near, gradients, last, lying_last
 from unetsearch.network import activated, folded
 from unetsearch.network.norm import BatchNorm, GroupNorm
 from unetsearch.network.units import sequential
-
-LOOPS = activated._loops()
-
-compiled = pytest.mark.skipif(LOOPS is None, reason="no C compiler that shares torch's threads")
 
 
 @pytest.fixture
@@ -129,6 +126,38 @@ def test_what_is_no_number_stays_none():
 
 
 @compiled
+def test_one_value_far_from_the_others_costs_no_digits():
+    x = lying_last(8, 16, 32, 32).detach()
+    x[0, :, 0, 0] = 1000
+    own, exact = BatchNorm(16), nn.BatchNorm2d(16).double()
+    own(x)
+    exact(x.double())
+    assert torch.allclose(own.running_var.double(), exact.running_var, rtol=1e-6)
+    assert torch.allclose(own.running_mean.double(), exact.running_mean, rtol=1e-6)
+
+
+@compiled
+def test_what_is_infinite_behind_the_kink_ends_there():
+    own, plain = (
+        sequential(BatchNorm(16), nn.ReLU()),
+        nn.Sequential(nn.BatchNorm2d(16), nn.ReLU()),
+    )
+    x, gradient = lying_last(2, 16, 8, 8), torch.ones(2, 16, 8, 8)
+    assert own(x).signbit().sum() == 0, "as torch, which knows no -0 there"
+    gradient[plain(x) == 0] = torch.inf
+    found, wanted = (torch.autograd.grad(module(x), x, gradient)[0] for module in (own, plain))
+    assert_near([found], [wanted], 1e-5)
+
+
+@compiled
+def test_saved_tensors_may_come_back_in_another_layout():
+    own, plain, x = BatchNorm(16), nn.BatchNorm2d(16), lying_last(2, 16, 8, 8)
+    with torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.contiguous(), lambda saved: saved):
+        found, wanted = (norm(x) for norm in (own, plain))
+        assert_near(gradients(own, found, x), gradients(plain, wanted, x), 1e-5)
+
+
+@compiled
 def test_gradients_lie_as_they_may():
     own, plain = BatchNorm(16), nn.BatchNorm2d(16)
     x = lying_last(2, 16, 8, 8)
@@ -148,6 +177,17 @@ def test_what_norm_c_does_not_take_is_torchs():
     assert plain in BatchNorm(16, momentum=None)(lying_last(2, 16, 8, 8)).grad_fn.name()
     assert plain in BatchNorm(16).double()(lying_last(2, 16, 8, 8, dtype=torch.float64)).grad_fn.name()
     assert plain in BatchNorm(16).eval()(lying_last(2, 16, 8, 8)).grad_fn.name()
+    parameter = nn.Parameter(lying_last(2, 16, 8, 8).detach())
+    assert plain in BatchNorm(16)(parameter).grad_fn.name()  # no plain tensor
+    expanded = BatchNorm(16)
+    expanded.weight = nn.Parameter(torch.ones(1).expand(16))
+    assert plain in expanded(lying_last(2, 16, 8, 8)).grad_fn.name()
+    with pytest.raises(RuntimeError, match="running_mean should contain"):
+        BatchNorm(16)(lying_last(2, 32, 8, 8))
+    own, x = BatchNorm(16), lying_last(2, 16, 8, 8)
+    wanted = own(x)
+    with torch.device("meta"):
+        assert torch.equal(own(x), wanted)
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         BatchNorm(16)(torch.randn(1, 16, 1, 1))
 

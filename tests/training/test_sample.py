@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.compiler import compiled
 from unetsearch.training import sample
 from unetsearch.training.augment import Batch, sampled
 from unetsearch.training.crops import Drawing
@@ -13,8 +14,6 @@ from unetsearch.training.sample import can_read, read_at
 from unetsearch.training.sources import Resident
 
 CPU = torch.device("cpu")
-
-compiled = pytest.mark.skipif(sample._loop() is None, reason="no C compiler that shares torch's threads")
 
 
 def resident(channels=3, weights=True):
@@ -80,6 +79,8 @@ def test_weights_as_they_are_stored_are_read_and_others_by_their_windows():
     maps = Batch(source.pixels, source.masks, source.weights)
     assert can_read(maps)
     assert not can_read(replace(maps, weights=source.weights.float()))
+    assert not can_read(replace(maps, masks=source.masks.int()))
+    assert not can_read(replace(maps, images=source.pixels.double()))
     wide, places = replace(source, weights=source.weights.float()), torch.rand(5, 16, 16, 2) * 2 - 1
     found, wanted = (each.sampled(places, 16, *read(source)) for each in (wide, source))
     assert torch.equal(found.weights, wanted.weights)

@@ -26,9 +26,10 @@ SHARE = 2**14
 
 def activates(x: Tensor, weight: Tensor) -> bool:
     """Whether it can be had for (B, C, H, W), channels last on the processor; where there is a compiler."""
-    places, _, side = _sizes(x)
-    types = x.dtype in (torch.float32, torch.bfloat16) and weight.dtype == torch.float32
-    return types and places > 1 and places % side == 0 and _loops() is not None
+    places, channels, side = _sizes(x)
+    plain = type(x) is Tensor and x.dtype in (torch.float32, torch.bfloat16)
+    fits = weight.dtype == torch.float32 and weight.device == x.device and weight.shape == (channels,)
+    return plain and fits and weight.is_contiguous() and places > 1 and places % side == 0 and _loops() is not None
 
 
 def activated(
@@ -65,7 +66,7 @@ class _Activated(torch.autograd.Function):
         loops = _loops()
         assert loops is not None
         x, weight, bias, kept = ctx.saved_tensors
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        x, gradient = (each.contiguous(memory_format=torch.channels_last) for each in (x, gradient))
         found, (of_weight, of_bias), (sums, lanes) = torch.empty_like(x), torch.empty_like(kept), _room(x)
         loops.norm_backward(
             gradient.data_ptr(), x.data_ptr(), found.data_ptr(), *_sizes(x), weight.data_ptr(), bias.data_ptr(),
@@ -85,7 +86,8 @@ def _room(x: Tensor) -> tuple[Tensor, Tensor]:
     """Where norm.c puts sums and lanes."""
     _, channels, side = _sizes(x)
     lanes = channels * side
-    return torch.empty(2 * lanes * _threads(x), dtype=torch.float64), torch.empty(5 * lanes)
+    sums = x.new_empty(2 * lanes * _threads(x), dtype=torch.float64)
+    return sums, x.new_empty(5 * lanes, dtype=torch.float32)
 
 
 def _how(x: Tensor) -> tuple[int, bool]:

@@ -46,8 +46,10 @@ INLINE void store(void *to, long at, vec values, int half) {
     memcpy((uint16_t *)to + at, &found, sizeof found);
 }
 
-INLINE vec leaky(mask positive, vec values, float slope) {
-    return (vec)(((bits)values & (bits)positive) | ((bits)(values * slope) & ~(bits)positive));
+/* What is no number is not negative, and stays. */
+INLINE vec leaky(mask negative, vec values, float slope) {
+    bits below = slope == 0 ? (bits){0} : (bits)(values * slope);
+    return (vec)(((bits)values & ~(bits)negative) | (below & (bits)negative));
 }
 
 INLINE long least(long one, long other) { return one < other ? one : other; }
@@ -87,7 +89,7 @@ INLINE void sum_gradients(const struct rows *of, double *sum, double *products, 
             for (long row = tile; row < least(tile + TILE, of->end); row++) {
                 long at = row * of->lanes + lane;
                 vec value = load(of->values, at, half);
-                vec inner = leaky(value * scale + shift > 0, load(of->gradient, at, half), of->slope);
+                vec inner = leaky(value * scale + shift <= 0, load(of->gradient, at, half), of->slope);
                 sums += inner;
                 multiplied += inner * (value - mean);
             }
@@ -105,7 +107,7 @@ INLINE void activate(const struct rows *of, int half) {
             for (long row = tile - least(TILE, tile - of->begin); row < tile; row++) {
                 long at = row * of->lanes + lane;
                 vec value = load(of->values, at, half) * scale + shift;
-                store(of->found, at, leaky(value > 0, value, of->slope), half);
+                store(of->found, at, leaky(value <= 0, value, of->slope), half);
             }
         }
 }
@@ -118,10 +120,23 @@ INLINE void give_back(const struct rows *of, int half) {
             for (long row = tile - least(TILE, tile - of->begin); row < tile; row++) {
                 long at = row * of->lanes + lane;
                 vec value = load(of->values, at, half);
-                vec inner = leaky(value * scale + shift > 0, load(of->gradient, at, half), of->slope);
+                vec inner = leaky(value * scale + shift <= 0, load(of->gradient, at, half), of->slope);
                 store(of->found, at, inner * scale + value * along + level, half);
             }
         }
+}
+
+static float value_at(const void *values, long at, int half) {
+    if (!half)
+        return ((const float *)values)[at];
+    uint32_t whole = (uint32_t)((const uint16_t *)values)[at] << 16;
+    float value;
+    memcpy(&value, &whole, sizeof value);
+    return value;
+}
+
+static float middle(float one, float two, float three) {
+    return fmaxf(fminf(one, two), fminf(fmaxf(one, two), three));
 }
 
 /* The sum of one channel over threads and side by side. */
@@ -147,11 +162,10 @@ void norm_forward(const void *values, void *found, long places, long channels, l
                   float *kept, double *sums, float *lanes, int threads, int half) {
     long count = side * channels;
     float *first = lanes, *scale = lanes + count, *shift = lanes + 2 * count;
-    for (long lane = 0; lane < count; lane++) { /* any value of the channel: a mean far from 0 costs no digits */
-        long channel = lane % channels;
-        bits whole = {half ? (uint32_t)((const uint16_t *)values)[channel] << 16 : 0};
-        first[lane] = half ? ((vec)whole)[0] : ((const float *)values)[channel];
-    }
+    for (long lane = 0; lane < count; lane++) /* amidst the channel's values: a mean far from 0 costs no digits */
+        first[lane] = middle(value_at(values, lane % channels, half),
+                             value_at(values, places / 2 * channels + lane % channels, half),
+                             value_at(values, (places - 1) * channels + lane % channels, half));
     struct rows all = {.values = values, .found = found, .end = places / side, .lanes = count,
                        .mean = first, .scale = scale, .shift = shift, .slope = slope};
 #pragma omp parallel num_threads(threads)

@@ -17,20 +17,21 @@ from unetsearch.training.augment import Batch
 
 def can_read(maps: Batch) -> bool:
     """Whether that can be had of pixels (P, C), masks and weights (P): on the processor, with a compiler at hand."""
-    stored = maps.weights is None or maps.weights.dtype == torch.float16
-    return maps.images.device.type == "cpu" and stored and _loop() is not None
+    types = [None if each is None else each.dtype for each in (maps.images, maps.masks, maps.weights)]
+    known = types[:2] == [torch.float32, torch.uint8] and types[2] in (None, torch.float16)
+    return known and maps.images.device.type == "cpu" and _loop() is not None
 
 
 def read_at(maps: Batch, places: Tensor, inner: int, lines: Tensor) -> Batch:
     """What `augment.sampled` makes of the windows of lines (2, B, w), out of pixels, masks and weights."""
     loop = _loop()
     assert loop is not None
-    lines, places = lines.long(), places.contiguous()
+    lines, places = lines.long().contiguous(), places.float().contiguous()
     (_, count, window), side, channels = lines.shape, places.shape[1], maps.images.shape[1]
-    images = torch.empty(count, channels, side, side)
-    masks, weights = torch.empty(count, inner, inner, dtype=torch.uint8), None
+    images = maps.images.new_empty(count, channels, side, side)
+    masks, weights = maps.masks.new_empty(count, inner, inner), None
     if maps.weights is not None:
-        weights = torch.empty(count, inner, inner, dtype=torch.float16)
+        weights = maps.weights.new_empty(count, inner, inner)
     loop(
         maps.images.data_ptr(), maps.masks.data_ptr(), _at(maps.weights), lines.data_ptr(), places.data_ptr(), count,
         window, side, inner, channels, images.data_ptr(), masks.data_ptr(), _at(weights), torch.get_num_threads(),
