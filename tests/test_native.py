@@ -148,4 +148,4 @@ def test_the_projects_own_sources_compile_and_have_torchs_threads(path):
 
 
 def test_there_are_two_of_them():
-    assert [path.name for path in SOURCES] == ["norm.c", "sample.c"]
+    assert [path.name for path in SOURCES] == ["norm.c", "pixels.c"]

@@ -22,7 +22,7 @@ from unetsearch.files import cache_folder
 NATIVE = "UNETSEARCH_NATIVE"
 """The environment variable that switches this off where it is 0."""
 
-FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared")
+FLAGS = ("-std=gnu11", "-O3", "-fno-trapping-math", "-march=native", "-fopenmp", "-fPIC", "-shared")
 
 SECONDS = 20
 """After which a compiler is given up. It takes one."""

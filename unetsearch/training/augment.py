@@ -1,7 +1,7 @@
 """Augmentation of a whole batch on its device, each sample by its own draw; image, mask and weights move together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, cos, exp, pi, prod, sin
 from typing import Any
@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from unetsearch.training.pixels import blur, can_blur
 
 ANGLE = pi / 4
 """Of the free rotation, either way; right angles are drawn beside it."""
@@ -176,14 +178,17 @@ def fields_of(window: int, side: int, device: torch.device) -> Tensor:
 
 def shaded(batch: Batch, numbers: Tensor, noise: Tensor) -> Batch:
     """Blur, gamma, contrast, brightness and noise, in place."""
-    blur, gamma, contrast, brightness, deviation = numbers[:, MOVES:].T[..., None, None, None]
-    images = batch.images
-    images = images.lerp_(_blurred(images), blur)
+    shares, images = numbers[:, MOVES], batch.images
+    gamma, contrast, brightness, deviation = numbers[:, MOVES + 1 :].T[..., None, None, None]
+    if can_blur(images):
+        blur(images, BLUR, shares)
+    else:
+        images.lerp_(_blurred(images), shares[:, None, None, None])
     low = images.amin((1, 2, 3), keepdim=True)
     span = (images.amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
-    images = images.sub_(low).div_(span).log2_().mul_(gamma).exp2_()  # faster than a power
-    images = torch.addcmul(low * contrast + brightness, images, span * contrast, out=images)
-    return replace(batch, images=images.addcmul_(noise, deviation))
+    images.sub_(low).div_(span).log2_().mul_(gamma).exp2_()  # faster than a power
+    images.mul_(span * contrast).add_(low * contrast + brightness).add_(noise * deviation)
+    return batch
 
 
 @lru_cache(maxsize=2)

@@ -14,7 +14,7 @@ from torch import Tensor
 from unetsearch.data.separation import Targets
 from unetsearch.training.augment import Batch, readable, sampled
 from unetsearch.training.crops import Crops, Places
-from unetsearch.training.sample import can_read, flat, read_at
+from unetsearch.training.pixels import can_read, flat, read_at
 
 MIN_DEVIATION = 1e-6
 """A constant channel is left at 0 and not divided by nothing."""
@@ -115,9 +115,9 @@ class Resident:
 
     def sampled(self, places: Tensor, inner: int, *read: Tensor) -> Batch:
         """As in Source; on the processor without the windows, where there is a compiler."""
-        maps = Batch(self.pixels, self.masks, self.weights)
+        maps = self.pixels, self.masks, self.weights
         if can_read(maps):
-            return read_at(maps, places, inner, *read)
+            return Batch(*read_at(maps, places, inner, *read))
         return sampled(self.windows(*read), places, inner)
 
     def with_targets(self, targets: Targets) -> Self:
@@ -165,8 +165,8 @@ class Streamed:
     def sampled(self, places: Tensor, inner: int, *read: Tensor) -> Batch:
         """As in Source; on the processor to the bit what a `Resident` gives."""
         windows = self.windows(*read)
-        maps, lines = flat(windows)
-        return read_at(maps, places, inner, lines) if can_read(maps) else sampled(windows, places, inner)
+        maps, lines = flat((windows.images, windows.masks, windows.weights))
+        return Batch(*read_at(maps, places, inner, lines)) if can_read(maps) else sampled(windows, places, inner)
 
     def with_targets(self, targets: Targets) -> Self:
         """As in Source."""

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tests.compiler import compiled
-from unetsearch.training import sample
-from unetsearch.training.augment import Batch, sampled
+from unetsearch.training import pixels
+from unetsearch.training.augment import BLUR, Batch, _blurred, sampled
 from unetsearch.training.crops import Drawing
-from unetsearch.training.sample import can_read, read_at
+from unetsearch.training.pixels import blur, can_blur, can_read, read_at
 from unetsearch.training.sources import Resident
 
 CPU = torch.device("cpu")
@@ -39,9 +39,9 @@ def test_it_reads_what_the_windows_show(channels, weights, inner):
     torch.manual_seed(0)
     for reach in (0.9, 1.0, 4.0):  # within the window, up to its border, far beyond it
         places = (torch.rand(5, 16, 16, 2) * 2 - 1) * reach
-        maps = Batch(source.pixels, source.masks, source.weights)
+        maps = source.pixels, source.masks, source.weights
         for given in (lines, lines.long()):
-            found, wanted = read_at(maps, places, inner, given), sampled(source.windows(lines), places, inner)
+            found, wanted = Batch(*read_at(maps, places, inner, given)), sampled(source.windows(lines), places, inner)
             assert found.images.shape == wanted.images.shape == (5, channels, 16, 16)
             assert (found.images - wanted.images).abs().max() < 1e-4
             assert torch.equal(found.masks, wanted.masks)
@@ -76,11 +76,11 @@ def test_places_that_are_none_read_nothing_that_is_not_there(place):
 @compiled
 def test_weights_as_they_are_stored_are_read_and_others_by_their_windows():
     source = resident()
-    maps = Batch(source.pixels, source.masks, source.weights)
+    maps = source.pixels, source.masks, source.weights
     assert can_read(maps)
-    assert not can_read(replace(maps, weights=source.weights.float()))
-    assert not can_read(replace(maps, masks=source.masks.int()))
-    assert not can_read(replace(maps, images=source.pixels.double()))
+    assert not can_read((source.pixels, source.masks, source.weights.float()))
+    assert not can_read((source.pixels, source.masks.int(), None))
+    assert not can_read((source.pixels.double(), source.masks, None))
     wide, places = replace(source, weights=source.weights.float()), torch.rand(5, 16, 16, 2) * 2 - 1
     found, wanted = (each.sampled(places, 16, *read(source)) for each in (wide, source))
     assert torch.equal(found.weights, wanted.weights)
@@ -89,7 +89,20 @@ def test_weights_as_they_are_stored_are_read_and_others_by_their_windows():
 def test_without_a_compiler_windows_are_read(monkeypatch):
     source = resident()
     places, (lines,) = torch.rand(5, 16, 16, 2) * 2 - 1, read(source)
-    monkeypatch.setattr(sample, "_loop", lambda: None)
+    monkeypatch.setattr(pixels, "_loops", lambda: None)
     found, wanted = source.sampled(places, 16, lines), sampled(source.windows(lines), places, 16)
     assert torch.equal(found.images, wanted.images)
     assert torch.equal(found.masks, wanted.masks)
+
+
+@compiled
+@pytest.mark.parametrize(("channels", "side"), [(1, 16), (3, 33), (2, 1), (1, 2)])
+def test_blur_is_that_of_torch(channels, side):
+    torch.manual_seed(0)
+    images, shares = torch.randn(5, channels, side, side), torch.rand(5)
+    wanted = images.lerp(_blurred(images), shares[:, None, None, None])
+    blur(images, BLUR, shares)
+    assert (images - wanted).abs().max() < 1e-6
+    assert can_blur(images)
+    assert not can_blur(images.double())
+    assert not can_blur(torch.randn(2, 3, 8, 8).contiguous(memory_format=torch.channels_last))
