@@ -62,3 +62,5 @@ def test_what_augmentation_cannot_be_shown_of(here, call):
     assert "there is no such folder" in told
     status, _, told = call("show", "--augmentation", "data", "--out", "nowhere/a.png")
     assert (status, told) == (2, "unetsearch: --out nowhere/a.png: cannot be written (No such file or directory)\n")
+    status, _, told = call("show", "--augmentation", "data", "--out", "a.html")
+    assert (status, told) == (2, "unetsearch: --out a.html: the picture is a PNG; name a file that ends in .png\n")

@@ -237,8 +237,10 @@ def print_depths(console: Console, space: SearchSpace, *, data: str | None, devi
 def print_augmentation(console: Console, data: str, out: Path) -> None:
     """Draws what augmentation makes of the images of a folder, or of an embedded set, into a PNG file.
 
-    Raises UnetsearchError where the data cannot be read, or the file cannot be written.
+    Raises UnetsearchError where the file is named as another kind, the data cannot be read, or the file not written.
     """
+    if out.suffix.lower() != ".png":
+        raise UnetsearchError(f"--out {out}: the picture is a PNG; name a file that ends in .png")
     loaded = load_data(DataSettings(path=data))
     picture = augmentation_picture(loaded, Recipe())
     try:
