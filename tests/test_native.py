@@ -32,9 +32,9 @@ def source(tmp_path, monkeypatch):
     return path
 
 
-def library(source):
+def built(source):
     """As in a new process."""
-    return native.library.__wrapped__(source)
+    return native.built.__wrapped__(source)
 
 
 def kept(tmp_path):
@@ -51,23 +51,23 @@ def runs(monkeypatch):
 
 @compiled
 def test_it_compiles_once_and_is_found_again(source, runs, tmp_path):
-    assert library(source).threads() == 3
-    assert library(source).threads() == 3
+    assert built(source).threads() == 3
+    assert built(source).threads() == 3
     assert len(runs) == 1
     assert [path.suffix for path in kept(tmp_path)] == [".so"]
     source.write_text(SOURCE.replace("num_threads(3)", "num_threads(2)"))
-    assert library(source).threads() == 2, "another source is another library"
+    assert built(source).threads() == 2, "another source is another library"
 
 
 @compiled
 @pytest.mark.parametrize("content", [b"", b"no library", b"half"])
 def test_a_damaged_library_is_made_anew(source, runs, tmp_path, content):
-    library(source)
+    built(source)
     (path,) = kept(tmp_path)
     whole = path.read_bytes()
     path.unlink()  # the one that is in use stays as it is
     path.write_bytes(whole[: len(whole) // 2] if content == b"half" else content)
-    assert library(source).threads() == 3
+    assert built(source).threads() == 3
     assert len(runs) == 2
     assert [each.read_bytes()[:4] for each in kept(tmp_path)] == [b"\x7fELF"]
 
@@ -75,7 +75,7 @@ def test_a_damaged_library_is_made_anew(source, runs, tmp_path, content):
 @compiled
 def test_processes_that_begin_together_all_have_it(source, tmp_path):
     code = (
-        "import pathlib, sys; from unetsearch import native; print(native.library(pathlib.Path(sys.argv[1])).threads())"
+        "import pathlib, sys; from unetsearch import native; print(native.built(pathlib.Path(sys.argv[1])).threads())"
     )
     command = [sys.executable, "-c", code, str(source)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
@@ -86,27 +86,27 @@ def test_processes_that_begin_together_all_have_it(source, tmp_path):
 @compiled
 def test_threads_that_ask_together_all_have_it(source):
     with ThreadPoolExecutor(4) as threads:
-        assert [found.threads() for found in threads.map(library, [source] * 4)] == [3] * 4
+        assert [found.threads() for found in threads.map(built, [source] * 4)] == [3] * 4
 
 
 @compiled
 def test_nothing_is_loaded_from_where_others_can_write(source, tmp_path, monkeypatch):
-    assert library(source) is not None
+    assert built(source) is not None
     (folder,) = (tmp_path / "cache").iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o770)
-    assert library(source) is None
+    assert built(source) is None
     folder.chmod(0o700)
     elsewhere = tmp_path / "elsewhere"
     folder.rename(elsewhere)
     folder.symlink_to(elsewhere)
-    assert library(source) is None
+    assert built(source) is None
     folder.unlink()
     elsewhere.rename(folder)
-    assert library(source) is not None
+    assert built(source) is not None
     folder.rename(folder.with_name("native-12345"))
     monkeypatch.setattr(os, "getuid", lambda: 12345)
-    assert library(source) is None, "what is there is another's"
+    assert built(source) is None, "what is there is another's"
 
 
 @compiled
@@ -114,7 +114,7 @@ def test_a_compiler_may_have_arguments_and_a_cache_no_slash(source, runs, tmp_pa
     monkeypatch.setenv("CC", "gcc -O1")
     monkeypatch.setenv("UNETSEARCH_CACHE", "here")
     monkeypatch.chdir(tmp_path)
-    assert library(source).threads() == 3
+    assert built(source).threads() == 3
     assert runs[0][:2] == ["gcc", "-O1"]
 
 
@@ -134,7 +134,7 @@ def test_a_compiler_may_have_arguments_and_a_cache_no_slash(source, runs, tmp_pa
 )
 def test_without_it_there_is_nothing_and_no_error(source, tmp_path, monkeypatch, spoil):
     spoil(monkeypatch, source)
-    assert library(source) is None
+    assert built(source) is None
     assert not [path for path in kept(tmp_path) if path.suffix != ".so"]
 
 
@@ -144,7 +144,7 @@ SOURCES = sorted(PACKAGE.rglob("*.c"))
 @compiled
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_the_projects_own_sources_compile_and_have_torchs_threads(path):
-    assert native.library(path) is not None
+    assert native.built(path) is not None
 
 
 def test_there_are_two_of_them():

@@ -29,7 +29,7 @@ SECONDS = 20
 
 
 @cache
-def library(source: Path) -> ctypes.CDLL | None:
+def built(source: Path) -> ctypes.CDLL | None:
     """What a C source compiles to, its loops shared among torch's own threads; None where that cannot be had.
 
     It is kept below the cache folder, where no other user writes, by its content, for this kind of processor.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from unetsearch.native import library
+from unetsearch.native import built
 
 LANES = 16
 """Values that norm.c computes with at once."""
@@ -102,7 +102,7 @@ def _threads(x: Tensor) -> int:
 @cache
 def _loops() -> ctypes.CDLL | None:
     """norm.c, its functions with the types of what they are given."""
-    loops = library(Path(__file__).with_name("norm.c"))
+    loops = built(Path(__file__).with_name("norm.c"))
     if loops is not None:
         at, size, real, flag = ([each] for each in (c_void_p, c_long, c_float, c_int))
         loops.norm_forward.argtypes = 2 * at + 3 * size + 4 * at + 3 * real + 3 * at + 2 * flag

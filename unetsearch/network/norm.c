@@ -21,6 +21,9 @@ typedef uint16_t halves __attribute__((vector_size(2 * LANES)));
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Compiles it for either type of values. */
+#define FOR_TYPE(what, ...) (half ? what(__VA_ARGS__, 1) : what(__VA_ARGS__, 0))
+
 INLINE vec lanes_at(const float *from) {
     vec values;
     memcpy(&values, from, sizeof values);
@@ -172,10 +175,7 @@ void norm_forward(const void *values, void *found, long places, long channels, l
     {
         struct rows some = own(all, sums);
         double *sum = sums + 2 * count * omp_get_thread_num();
-        if (half)
-            sum_values(&some, sum, sum + count, 1);
-        else
-            sum_values(&some, sum, sum + count, 0);
+        FOR_TYPE(sum_values, &some, sum, sum + count);
 #pragma omp barrier
 #pragma omp single
         for (long channel = 0; channel < channels; channel++) {
@@ -191,10 +191,7 @@ void norm_forward(const void *values, void *found, long places, long channels, l
                 shift[lane] = bias[channel] - kept[channel] * scale[lane];
             }
         }
-        if (half)
-            activate(&some, 1);
-        else
-            activate(&some, 0);
+        FOR_TYPE(activate, &some);
     }
 }
 
@@ -216,10 +213,7 @@ void norm_backward(const void *gradient, const void *values, void *found, long p
     {
         struct rows some = own(all, sums);
         double *sum = sums + 2 * count * omp_get_thread_num();
-        if (half)
-            sum_gradients(&some, sum, sum + count, 1);
-        else
-            sum_gradients(&some, sum, sum + count, 0);
+        FOR_TYPE(sum_gradients, &some, sum, sum + count);
 #pragma omp barrier
 #pragma omp single
         for (long channel = 0; channel < channels; channel++) {
@@ -234,9 +228,6 @@ void norm_backward(const void *gradient, const void *values, void *found, long p
                 level[lane] = -scale[lane] * inner / places - slant * mean[lane];
             }
         }
-        if (half)
-            give_back(&some, 1);
-        else
-            give_back(&some, 0);
+        FOR_TYPE(give_back, &some);
     }
 }

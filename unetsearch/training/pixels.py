@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from unetsearch.native import library
+from unetsearch.native import built
 
 Maps = tuple[Tensor, Tensor, Tensor | None]
 """Pixels, masks, and weights if there are any."""
@@ -78,7 +78,7 @@ def _at(weights: Tensor | None) -> int | None:
 @cache
 def _loops() -> ctypes.CDLL | None:
     """pixels.c, its functions with the types of what they are given."""
-    loops = library(Path(__file__).with_name("pixels.c"))
+    loops = built(Path(__file__).with_name("pixels.c"))
     if loops is not None:
         loops.sample.argtypes = (*[c_void_p] * 5, *[c_long] * 5, *[c_void_p] * 3, c_int)
         loops.blur.argtypes = (c_void_p, *[c_long] * 3, *[c_void_p] * 3, c_int)
