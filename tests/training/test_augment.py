@@ -9,7 +9,7 @@ import torch
 
 from unetsearch.data.separation import Targets
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.augment import Batch, Draws, augment, fields_of, places_of, window_side
+from unetsearch.training.augment import Batch, Draws, fields_of, places_of, sampled, shaded, window_side
 from unetsearch.training.batches import batches
 from unetsearch.training.sources import Resident
 
@@ -30,7 +30,8 @@ def augmented(windows, draws, side, inner):
     """Windows after some draws."""
     noise = draws.noise_of((*windows.images.shape[:2], side, side), CPU)
     fields = fields_of(windows.images.shape[-1], side, CPU)
-    return augment(windows, torch.from_numpy(draws.numbers), noise, fields, inner)
+    numbers = torch.from_numpy(draws.numbers)
+    return shaded(sampled(windows, places_of(numbers, fields, side), inner), numbers, noise)
 
 
 def points(side, step=12):

@@ -117,7 +117,7 @@ class Draws:
 
     @property
     def numbers(self) -> Draw:
-        """What `augment` reads of them: (B, 27)."""
+        """What `places_of` and `shaded` read of them: (B, 27)."""
         cosine, sine = self.scale * np.cos(self.angle), self.scale * np.sin(self.angle)
         # what one pixel to the right, and one down, lead further, in columns and in rows: (B, 2, 2)
         steps = np.stack([np.stack([cosine, sine], 1), np.stack([-sine, cosine], 1)], 1)
@@ -133,16 +133,11 @@ class Draws:
         return numbers[begin : begin + count].view(*shape)
 
 
-def augment(windows: Batch, numbers: Tensor, noise: Tensor, fields: Tensor, inner: int) -> Batch:
-    """Images of the side of `noise` and masks of `inner` pixels out of windows (B, C, w, w) and (B, w, w).
-
-    By the numbers (B, 27) of some draws, noise (B, C, side, side), and what `fields_of` gives for the two sides.
-    """
-    return shaded(sampled(windows, places_of(numbers, fields, noise.shape[-1]), inner), numbers, noise)
-
-
 def places_of(numbers: Tensor, fields: Tensor, side: int) -> Tensor:
-    """Where in the window each pixel of each sample comes from: (B, side, side, 2), column and row, from -1 to 1."""
+    """Where in the window each pixel of each sample comes from: (B, side, side, 2), column and row, from -1 to 1.
+
+    By the numbers (B, 27) of some draws, and what `fields_of` gives for the two sides.
+    """
     places = numbers[:, :MOVES].reshape(-1, 2, MOVES // 2) @ fields
     return places.view(-1, 2, side, side).permute(0, 2, 3, 1)
 
