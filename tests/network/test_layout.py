@@ -5,10 +5,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tests.compiler import compiled
 from tests.network.laid import TYPES, assert_near, gradients, last, lying_last
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
-from unetsearch.network import folded
+from unetsearch.network import concatenation, folded, layout
 from unetsearch.network.concatenation import concatenated
 from unetsearch.network.depthwise import Depthwise
 from unetsearch.network.network import build_network
@@ -31,10 +32,21 @@ def test_transposed_convolution(size, dtype, near):
         assert_near([own(x.float(), size)], [wanted.float()], near)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("channels", [(8, 8), (8, 16, 4), (3, 5), (2, 3, 2), (12, 24)])
-def test_concatenation(channels, dtype):
-    features = [lying_last(2, size, 4, 6, dtype=dtype) for size in channels]
+@pytest.fixture(params=[pytest.param("concatenation.c", marks=compiled), "torch alone"])
+def either_way(request, monkeypatch):
+    """With a compiler and as without one."""
+    if request.param == "torch alone":
+        monkeypatch.setattr(concatenation, "_loops", lambda: None)
+    else:
+        monkeypatch.setattr(concatenation, "_copy_by_torch", None)
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("channels", [(8, 8), (8, 16, 4), (3, 5), (2, 3, 2), (12, 24), (16, 32, 64, 40)])
+@pytest.mark.parametrize("sides", [(4, 6), (37, 29)])
+def test_concatenation(channels, dtype, sides):
+    features = [lying_last(2, size, *sides, dtype=dtype) for size in channels]
     found, wanted = concatenated(features), torch.cat(features, 1)
     assert "Concatenated" in found.grad_fn.name()
     assert torch.equal(found, wanted)
@@ -46,12 +58,31 @@ def test_concatenation(channels, dtype):
         assert last(one)
 
 
+@compiled
+def test_concatenation_in_any_shares(monkeypatch):
+    monkeypatch.setattr(layout, "SHARE", 1)
+    features, threads = [lying_last(3, size, 21, 10) for size in (8, 3)], torch.get_num_threads()
+    wanted = torch.cat(features, 1)
+    weights = torch.randn_like(wanted)
+    try:
+        for count in (1, 2, 3, 7):
+            torch.set_num_threads(count)
+            found = concatenated(features)
+            assert torch.equal(found, wanted)
+            gradients = torch.autograd.grad(found, features, weights.contiguous())  # they lie as they may
+            assert torch.equal(torch.cat(gradients, 1), weights)
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_concatenation_of_what_lies_differently():
     features = [lying_last(2, 3, 4, 6), torch.randn(2, 5, 4, 6)]
     assert torch.equal(concatenated(features), torch.cat(features, 1))
     features = [lying_last(2, 3, 4, 6), lying_last(2, 5, 4, 6, dtype=torch.bfloat16)]
     assert concatenated(features).dtype == torch.float32
     assert concatenated(features[:1]) is features[0]
+    with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
+        concatenated([lying_last(2, 3, 4, 6), lying_last(2, 5, 5, 6)])
 
 
 def test_depthwise_convolutions_are_trained_in_float32():

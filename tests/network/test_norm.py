@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from tests.compiler import compiled
 from tests.network.laid import TYPES, assert_near, gradients, last, lying_last
-from unetsearch.network import activated, folded
+from unetsearch.network import activated, folded, layout
 from unetsearch.network.norm import BatchNorm, GroupNorm
 from unetsearch.network.units import sequential
 
@@ -102,7 +102,7 @@ def test_norm_and_activation_as_one(channels, activation, slope, dtype, near):
 
 @compiled
 def test_one_thread_or_several_in_any_shares(monkeypatch):
-    monkeypatch.setattr(activated, "SHARE", 1)
+    monkeypatch.setattr(layout, "SHARE", 1)
     own, x = BatchNorm(8), lying_last(3, 8, 30, 10)
     threads = torch.get_num_threads()
     found = []

@@ -16,12 +16,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from unetsearch.native import built
+from unetsearch.network.layout import threads
 
 LANES = 16
 """Values that norm.c computes with at once."""
-
-SHARE = 2**14
-"""Values that are worth a thread."""
 
 
 def activates(x: Tensor, weight: Tensor) -> bool:
@@ -86,17 +84,13 @@ def _room(x: Tensor) -> tuple[Tensor, Tensor]:
     """Where norm.c puts sums and lanes."""
     _, channels, side = _sizes(x)
     lanes = channels * side
-    sums = x.new_empty(2 * lanes * _threads(x), dtype=torch.float64)
+    sums = x.new_empty(2 * lanes * threads(x), dtype=torch.float64)
     return sums, x.new_empty(5 * lanes, dtype=torch.float32)
 
 
 def _how(x: Tensor) -> tuple[int, bool]:
     """Threads, and whether values are halves."""
-    return _threads(x), x.dtype == torch.bfloat16
-
-
-def _threads(x: Tensor) -> int:
-    return max(1, min(torch.get_num_threads(), x.numel() // SHARE))
+    return threads(x), x.dtype == torch.bfloat16
 
 
 @cache

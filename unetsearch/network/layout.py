@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+SHARE = 2**14
+"""Values that are worth a thread."""
+
 
 def eager(x: Tensor) -> bool:
     """Whether torch itself computes on the processor, operation by operation.
@@ -18,3 +21,8 @@ def eager(x: Tensor) -> bool:
 def channels_last(x: Tensor) -> bool:
     """Whether channels lie last, in what torch itself computes on the processor."""
     return eager(x) and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+
+
+def threads(x: Tensor) -> int:
+    """How many of torch's threads a loop over its values is worth."""
+    return max(1, min(torch.get_num_threads(), x.numel() // SHARE))

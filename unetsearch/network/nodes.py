@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from unetsearch.graph.graph import Block, Edge, Node
 from unetsearch.network.blocks import BLOCKS
 from unetsearch.network.concatenation import concatenated
+from unetsearch.network.pooling import MaxPool
 from unetsearch.network.resample import Crop, Resize, Size, TransposedConvolution
 from unetsearch.network.units import convolution_unit
 
@@ -28,7 +29,7 @@ class GraphEdge(nn.Module):
             case "crop":
                 self.up = Crop()
             case "max":
-                self.down = nn.MaxPool2d(factor)
+                self.down = MaxPool(factor)
             case "average":
                 self.down = nn.AvgPool2d(factor)
             case "strided":
