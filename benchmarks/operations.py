@@ -23,6 +23,7 @@ from unetsearch.network import activated
 from unetsearch.network.concatenation import concatenated
 from unetsearch.network.depthwise import Depthwise
 from unetsearch.network.norm import BatchNorm, GroupNorm
+from unetsearch.network.pooling import MaxPool
 from unetsearch.network.resample import TransposedConvolution
 from unetsearch.network.units import sequential
 
@@ -84,6 +85,10 @@ def rows() -> list[str]:
         parts = [features(channels, 96) for _ in range(count)]
         name = f"concatenation, {count} of {channels}, each summed up with its like"
         found.append(row(name, read_twice(lambda *x: concatenated(x)), read_twice(lambda *x: torch.cat(x, 1)), *parts))
+    for channels, side, factor in ((8, 96, 2), (16, 96, 2), (64, 24, 2), (16, 96, 4)):
+        pool = MaxPool(factor)
+        name = f"max pooling, {channels}, {factor}x{factor}, {side}x{side} px"
+        found.append(row(name, pool, partial(nn.MaxPool2d.forward, pool), features(channels, side)))
     for channels, side, kernel, stride in ((96, 48, 3, 2), (144, 24, 5, 2), (672, 6, 5, 1), (240, 12, 3, 2)):
         depthwise = Depthwise(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
         depthwise = depthwise.to(memory_format=torch.channels_last)

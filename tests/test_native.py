@@ -147,5 +147,5 @@ def test_the_projects_own_sources_compile_and_have_torchs_threads(path):
     assert native.built(path) is not None
 
 
-def test_there_are_two_of_them():
-    assert [path.name for path in SOURCES] == ["norm.c", "pixels.c"]
+def test_there_are_four_of_them():
+    assert {path.name for path in SOURCES} == {"concatenation.c", "norm.c", "pixels.c", "pooling.c"}

@@ -64,9 +64,7 @@ class _Pooled(torch.autograd.Function):
         assert loops is not None
         (chosen,) = ctx.saved_tensors
         gradient, chosen = (each.contiguous(memory_format=torch.channels_last) for each in (gradient, chosen))
-        found = torch.empty(
-            ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last
-        )
+        found = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last)
         loops.pool_backward(gradient.data_ptr(), chosen.data_ptr(), found.data_ptr(), *_how(found, ctx.factor))
         return found, None
 

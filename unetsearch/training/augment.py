@@ -181,8 +181,10 @@ def shaded(batch: Batch, numbers: Tensor, noise: Tensor) -> Batch:
         images.lerp_(_blurred(images), shares[:, None, None, None])
     low = images.amin((1, 2, 3), keepdim=True)
     span = (images.amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
-    images.sub_(low).div_(span).log2_().mul_(gamma).exp2_()  # faster than a power
-    images.mul_(span * contrast).add_(low * contrast + brightness).add_(noise * deviation)
+    # contrast * span * ((images - low) / span)^gamma, by logarithms: faster than a power
+    factor = contrast.log2() + (1 - gamma) * span.log2()
+    images.sub_(low).log2_().mul_(gamma).add_(factor).exp2_()
+    images.add_(low * contrast + brightness).addcmul_(noise, deviation)
     return batch
 
 

@@ -48,12 +48,32 @@ static inline float within(float place, float span) {
     return at > 0 ? at < span ? at : span : 0;
 }
 
+/* A row of images, bilinear at the places x and y. */
+static inline __attribute__((always_inline)) void between_pixels(const float *pixels, const int64_t *down,
+                                                                 const int64_t *across, const float *x, const float *y,
+                                                                 long window, long side, long channels, float *image) {
+    for (long column = 0; column < side; column++) {
+        int left = x[column], top = y[column];
+        int right = left + (left < window - 1), bottom = top + (top < window - 1);
+        float east = x[column] - left, south = y[column] - top;
+        const float *a = pixels + (down[top] + across[left]) * channels;
+        const float *b = pixels + (down[top] + across[right]) * channels;
+        const float *c = pixels + (down[bottom] + across[left]) * channels;
+        const float *d = pixels + (down[bottom] + across[right]) * channels;
+        for (long channel = 0; channel < channels; channel++) {
+            float upper = a[channel] + east * (b[channel] - a[channel]);
+            float lower = c[channel] + east * (d[channel] - c[channel]);
+            image[channel * side * side + column] = upper + south * (lower - upper);
+        }
+    }
+}
+
 /* Bent and turned: each pixel is read at its own place between those of its image, without a copy of the window around
    it. Beyond the window's border it goes on mirrored, as torch's grid_sample has it (padding `reflection`, corners
    aligned). Images are bilinear, masks and weights those of the nearest pixel.
 
    pixels (P, channels), masks (P), weights (P), of 16 bits, or NULL; lines (2, samples, window): a pixel of a window lies
-   at the sum of its row's and its column's. places (samples, side, side, 2): columns and rows. Found: images (samples,
+   at the sum of its row's and its column's. places (samples, 2, side, side): columns and rows. Found: images (samples,
    channels, side, side), and of the inner pixels masks and weights (samples, inner, inner). */
 void sample(const float *pixels, const uint8_t *masks, const uint16_t *weights, const int64_t *lines,
             const float *places, long samples, long window, long side, long inner, long channels, float *images,
@@ -63,28 +83,18 @@ void sample(const float *pixels, const uint8_t *masks, const uint16_t *weights, 
     for (long which = 0; which < samples; which++)
         for (long row = 0; row < side; row++) {
             const int64_t *down = lines + which * window, *across = lines + (samples + which) * window;
-            const float *place = places + (which * side + row) * side * 2;
+            const float *columns = places + (2 * which * side + row) * side, *rows = columns + side * side;
             float *image = images + (which * channels * side + row) * side;
             long inside = row - margin, begin = (which * inner + inside) * inner - margin;
             float x[side], y[side];
             for (long column = 0; column < side; column++) {
-                x[column] = within(place[2 * column], window - 1);
-                y[column] = within(place[2 * column + 1], window - 1);
+                x[column] = within(columns[column], window - 1);
+                y[column] = within(rows[column], window - 1);
             }
-            for (long column = 0; column < side; column++) {
-                int left = x[column], top = y[column];
-                int right = left + (left < window - 1), bottom = top + (top < window - 1);
-                float east = x[column] - left, south = y[column] - top;
-                const float *a = pixels + (down[top] + across[left]) * channels;
-                const float *b = pixels + (down[top] + across[right]) * channels;
-                const float *c = pixels + (down[bottom] + across[left]) * channels;
-                const float *d = pixels + (down[bottom] + across[right]) * channels;
-                for (long channel = 0; channel < channels; channel++) {
-                    float upper = a[channel] + east * (b[channel] - a[channel]);
-                    float lower = c[channel] + east * (d[channel] - c[channel]);
-                    image[channel * side * side + column] = upper + south * (lower - upper);
-                }
-            }
+            if (channels == 1) /* which compilers make more of if they know it */
+                between_pixels(pixels, down, across, x, y, window, side, 1, image);
+            else
+                between_pixels(pixels, down, across, x, y, window, side, channels, image);
             if (inside < 0 || inside >= inner)
                 continue;
             for (long column = margin; column < margin + inner; column++) {

@@ -37,8 +37,8 @@ def read_at(maps: Maps, places: Tensor, inner: int, lines: Tensor) -> Maps:
     loops = _loops()
     assert loops is not None
     pixels, masks, weights = maps
-    lines, places = lines.long().contiguous(), places.float().contiguous()
-    (_, count, window), side, channels = lines.shape, places.shape[1], pixels.shape[1]
+    lines, places = lines.long().contiguous(), places.float().permute(0, 3, 1, 2).contiguous()
+    (_, count, window), side, channels = lines.shape, places.shape[2], pixels.shape[1]
     images, found = pixels.new_empty(count, channels, side, side), masks.new_empty(count, inner, inner)
     weighed = None if weights is None else weights.new_empty(count, inner, inner)
     loops.sample(
