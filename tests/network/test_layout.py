@@ -3,6 +3,8 @@
 import pytest
 import torch
 from torch import nn
+from torch._subclasses import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 
 from tests.compiler import compiled
@@ -14,6 +16,8 @@ from unetsearch.network.concatenation import concatenated
 from unetsearch.network.depthwise import Depthwise
 from unetsearch.network.network import build_network
 from unetsearch.network.nodes import GraphNode
+from unetsearch.network.norm import BatchNorm
+from unetsearch.network.pooling import MaxPool
 from unetsearch.network.resample import TransposedConvolution
 
 
@@ -81,8 +85,37 @@ def test_concatenation_of_what_lies_differently():
     features = [lying_last(2, 3, 4, 6), lying_last(2, 5, 4, 6, dtype=torch.bfloat16)]
     assert concatenated(features).dtype == torch.float32
     assert concatenated(features[:1]) is features[0]
-    with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
-        concatenated([lying_last(2, 3, 4, 6), lying_last(2, 5, 5, 6)])
+    for other in (lying_last(2, 5, 5, 6), lying_last(1, 5, 4, 6)):
+        with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
+            concatenated([lying_last(2, 3, 4, 6), other])
+
+
+@pytest.mark.usefixtures("either_way")
+def test_concatenation_of_what_begins_anywhere_in_memory():
+    amidst = torch.randn(129)[1:].view(1, 4, 4, 8).permute(0, 3, 1, 2)
+    strided = torch.randn(5000).as_strided((1, 8, 4, 4), (7, 1, 32, 8))
+    assert torch.equal(concatenated([amidst, strided]), torch.cat([amidst, strided], 1))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [MaxPool(2), BatchNorm(16), lambda x: concatenated([x, x])],
+    ids=["pooling", "norm", "concatenation"],
+)
+def test_what_memory_does_not_say_is_left_to_torch(module):
+    """Loops in C read memory: numbers that are negated only when they are read, and tensors that have none."""
+    x = lying_last(2, 16, 8, 8)
+    wanted = module(torch.neg(x))
+    assert torch.allclose(module(torch._neg_view(x)), wanted, atol=1e-5)
+    assert torch.allclose(module(nn.Parameter(-x.detach())), wanted, atol=1e-5)
+    gradient = torch.randn_like(wanted)
+    found, usual = (torch.autograd.grad(module(x), x, each)[0] for each in (torch._neg_view(gradient), -gradient))
+    assert torch.allclose(found, usual, atol=1e-5)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert module(x).shape == wanted.shape
+    if not isinstance(module, BatchNorm):
+        traced = make_fx(module)(x.detach())
+        assert torch.allclose(traced(torch.neg(x.detach())), wanted)
 
 
 def test_depthwise_convolutions_are_trained_in_float32():

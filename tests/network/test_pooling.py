@@ -60,6 +60,12 @@ def test_gradients_lie_as_they_may():
 
 
 @compiled
+def test_saved_tensors_may_come_back_in_another_layout():
+    with torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.contiguous(), lambda saved: saved):
+        assert_same(lying_last(2, 16, 8, 8), 2)
+
+
+@compiled
 def test_one_thread_or_several(monkeypatch):
     monkeypatch.setattr(layout, "SHARE", 1)
     threads = torch.get_num_threads()
@@ -100,6 +106,7 @@ def test_what_pooling_c_does_not_take_is_torchs(monkeypatch):
     assert plain in MaxPool(2)(lying_last(2, 1, 8, 8)).grad_fn.name()  # they lie first and last
     assert plain in MaxPool(2)(lying_last(2, 16, 8, 8, dtype=torch.float64)).grad_fn.name()
     assert plain in MaxPool(17)(lying_last(2, 4, 34, 34)).grad_fn.name()
+    assert plain in MaxPool(2)(nn.Parameter(lying_last(2, 16, 8, 8).detach())).grad_fn.name()
     with pytest.raises(RuntimeError, match="too small"):
         MaxPool(4)(lying_last(2, 16, 3, 8))
     monkeypatch.setattr(pooling, "_loops", lambda: None)

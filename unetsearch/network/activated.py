@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from unetsearch.native import built
-from unetsearch.network.layout import threads
+from unetsearch.network.layout import laid_last, plain, threads
 
 LANES = 16
 """Values that norm.c computes with at once."""
@@ -25,9 +25,9 @@ LANES = 16
 def activates(x: Tensor, weight: Tensor) -> bool:
     """Whether it can be had for (B, C, H, W), channels last on the processor; where there is a compiler."""
     places, channels, side = _sizes(x)
-    plain = type(x) is Tensor and x.dtype in (torch.float32, torch.bfloat16)
+    known = plain(x) and x.dtype in (torch.float32, torch.bfloat16)
     fits = weight.dtype == torch.float32 and weight.device == x.device and weight.shape == (channels,)
-    return plain and fits and weight.is_contiguous() and places > 1 and places % side == 0 and _loops() is not None
+    return known and fits and weight.is_contiguous() and places > 1 and places % side == 0 and _loops() is not None
 
 
 def activated(
@@ -64,7 +64,7 @@ class _Activated(torch.autograd.Function):
         loops = _loops()
         assert loops is not None
         x, weight, bias, kept = ctx.saved_tensors
-        x, gradient = (each.contiguous(memory_format=torch.channels_last) for each in (x, gradient))
+        x, gradient = laid_last(x), laid_last(gradient)
         found, (of_weight, of_bias), (sums, lanes) = torch.empty_like(x), torch.empty_like(kept), _room(x)
         loops.norm_backward(
             gradient.data_ptr(), x.data_ptr(), found.data_ptr(), *_sizes(x), weight.data_ptr(), bias.data_ptr(),

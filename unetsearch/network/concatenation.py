@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from unetsearch.native import built
-from unetsearch.network.layout import channels_last, threads
+from unetsearch.network.layout import laid_last, plain, threads
 
 NUMBERS = {16: torch.complex128, 8: torch.int64, 4: torch.int32}
 """By their bytes."""
@@ -36,8 +36,7 @@ def concatenated(features: Sequence[Tensor]) -> Tensor:
 
 def _fit(features: Sequence[Tensor]) -> bool:
     """Whether they are alike, but for their channels."""
-    plain = all(type(each) is Tensor and channels_last(each) for each in features)
-    return plain and len({(each.dtype, len(each), each.shape[2:]) for each in features}) == 1
+    return all(map(plain, features)) and len({(each.dtype, len(each), each.shape[2:]) for each in features}) == 1
 
 
 class _Concatenated(torch.autograd.Function):
@@ -51,7 +50,7 @@ class _Concatenated(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        gradient = laid_last(gradient)
         found = tuple(_like(gradient, channels) for channels in ctx.channels)
         _copy(found, gradient, back=True)
         return found
@@ -76,7 +75,8 @@ def _copy(parts: Sequence[Tensor], whole: Tensor, *, back: bool) -> None:
 
 def _copy_by_torch(parts: Sequence[Tensor], whole: Tensor, *, back: bool) -> None:
     """As numbers of up to 16 bytes, which are several channels at once."""
-    size = gcd(16, *(part.shape[1] * part.itemsize for part in parts))
+    lying = ((each.shape[1], each.storage_offset(), *each.permute(0, 2, 3, 1).stride()[:3]) for each in (*parts, whole))
+    size = gcd(16, *(whole.itemsize * count for each in lying for count in each))
     wide = [_wide(part, size) for part in parts]
     slices = torch.split(_wide(whole, size), [part.shape[3] for part in wide], 3)
     for part, other in zip(wide, slices, strict=True):

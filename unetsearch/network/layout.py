@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 SHARE = 2**14
 """Values that are worth a thread."""
@@ -11,9 +12,9 @@ def eager(x: Tensor) -> bool:
     """Whether torch itself computes on the processor, operation by operation.
 
     Some of them take several times as long as need be, for which there are ways around here. Networks that are
-    compiled, exported or traced do without.
+    compiled, exported or traced, or whose operations are watched, do without.
     """
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or is_in_torch_dispatch_mode():
         return False
     return not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
@@ -21,6 +22,16 @@ def eager(x: Tensor) -> bool:
 def channels_last(x: Tensor) -> bool:
     """Whether channels lie last, in what torch itself computes on the processor."""
     return eager(x) and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+
+
+def plain(x: Tensor) -> bool:
+    """Whether its memory says all: channels lie last, real numbers of no other meaning."""
+    return type(x) is Tensor and channels_last(x) and x.dtype.is_floating_point and not x.is_neg()
+
+
+def laid_last(gradient: Tensor) -> Tensor:
+    """The same with channels last, all of it in memory."""
+    return gradient.resolve_neg().contiguous(memory_format=torch.channels_last)
 
 
 def threads(x: Tensor) -> int:

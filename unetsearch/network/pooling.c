@@ -121,7 +121,7 @@ INLINE void spread_row(const void *gradient, const uint8_t *chosen, void *found,
         for (long column = 0; column < factor; column++)
             for (long channel = 0; channel < channels; channel += LANES) {
                 long from = place * channels + channel, to = (place * factor + column) * channels + channel;
-                if (from + LANES <= width * channels && to + LANES <= line)
+                if (from + LANES <= width * channels) /* and then to + LANES <= line */
                     given(gradient, chosen, found, from, to, own + column, half);
                 else
                     for (long each = 0; each < LANES && channel + each < channels; each++)

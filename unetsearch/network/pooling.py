@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from unetsearch.native import built
-from unetsearch.network.layout import channels_last, threads
+from unetsearch.network.layout import laid_last, plain, threads
 
 MOST = 16
 """A window's side whose places a byte can tell apart."""
@@ -38,8 +38,8 @@ class MaxPool(nn.MaxPool2d):
 
 def _pools(x: Tensor, factor: int) -> bool:
     """Whether pooling.c does it."""
-    plain = type(x) is Tensor and x.dtype in (torch.float32, torch.bfloat16) and channels_last(x)
-    return plain and x.numel() > 0 and factor <= min(MOST, *x.shape[2:]) and _loops() is not None
+    known = plain(x) and x.dtype in (torch.float32, torch.bfloat16)
+    return known and factor <= min(MOST, *x.shape[2:]) and _loops() is not None
 
 
 class _Pooled(torch.autograd.Function):
@@ -63,7 +63,7 @@ class _Pooled(torch.autograd.Function):
         loops = _loops()
         assert loops is not None
         (chosen,) = ctx.saved_tensors
-        gradient, chosen = (each.contiguous(memory_format=torch.channels_last) for each in (gradient, chosen))
+        gradient, chosen = laid_last(gradient), laid_last(chosen)
         found = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last)
         loops.pool_backward(gradient.data_ptr(), chosen.data_ptr(), found.data_ptr(), *_how(found, ctx.factor))
         return found, None
