@@ -117,12 +117,13 @@ class Draws:
 
     @property
     def numbers(self) -> Draw:
-        """What `places_of` and `shaded` read of them: (B, 27)."""
+        """What `places_of` and `shaded` read of them: (B, 29)."""
         cosine, sine = self.scale * np.cos(self.angle), self.scale * np.sin(self.angle)
         # what one pixel to the right, and one down, lead further, in columns and in rows: (B, 2, 2)
         steps = np.stack([np.stack([cosine, sine], 1), np.stack([-sine, cosine], 1)], 1)
         moves = np.concatenate([steps, self.shifts[:, ::-1].reshape(-1, 2, 9)], 2)
-        shades = np.stack([self.blur, self.gamma, self.contrast, self.brightness, self.noise], 1)
+        by_logarithms = self.gamma, 1 - self.gamma, np.log2(self.contrast)
+        shades = np.stack([self.blur, *by_logarithms, self.contrast, self.brightness, self.noise], 1)
         return np.concatenate([moves.reshape(-1, MOVES), shades], 1)
 
     def noise_of(self, shape: Sequence[int], device: torch.device) -> Tensor:
@@ -136,7 +137,7 @@ class Draws:
 def places_of(numbers: Tensor, fields: Tensor, side: int) -> Tensor:
     """Where in the window each pixel of each sample comes from: (B, side, side, 2), column and row, from -1 to 1.
 
-    By the numbers (B, 27) of some draws, and what `fields_of` gives for the two sides.
+    By the numbers (B, 29) of some draws, and what `fields_of` gives for the two sides.
     """
     places = numbers[:, :MOVES].reshape(-1, 2, MOVES // 2) @ fields
     return places.view(-1, 2, side, side).permute(0, 2, 3, 1)
@@ -174,17 +175,17 @@ def fields_of(window: int, side: int, device: torch.device) -> Tensor:
 def shaded(batch: Batch, numbers: Tensor, noise: Tensor) -> Batch:
     """Blur, gamma, contrast, brightness and noise, in place."""
     shares, images = numbers[:, MOVES], batch.images
-    gamma, contrast, brightness, deviation = numbers[:, MOVES + 1 :].T[..., None, None, None]
+    gamma, rest, doublings, contrast, brightness, deviation = numbers[:, MOVES + 1 :].T[..., None, None, None]
     if can_blur(images):
         blur(images, BLUR, shares)
     else:
         images.lerp_(_blurred(images), shares[:, None, None, None])
     low = images.amin((1, 2, 3), keepdim=True)
     span = (images.amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
-    # contrast * span * ((images - low) / span)^gamma, by logarithms: faster than a power
-    factor = contrast.log2() + (1 - gamma) * span.log2()
+    # contrast * span * ((images - low) / span)^gamma by logarithms, which are faster than a power
+    factor = torch.addcmul(doublings, rest, span.log2())
     images.sub_(low).log2_().mul_(gamma).add_(factor).exp2_()
-    images.add_(low * contrast + brightness).addcmul_(noise, deviation)
+    images.add_(torch.addcmul(brightness, low, contrast)).addcmul_(noise, deviation)
     return batch
 
 
