@@ -36,6 +36,13 @@ def test_figures_show_the_views(records):
     assert shown == ["not on the front", "failed", "baseline", "on the front"]
 
 
+@pytest.mark.parametrize(("times", "ticks"), [(1.1, "D1"), (20, "D2"), (500, 1)])
+def test_sizes_are_read_off_whatever_they_span(records, times, ticks):
+    first = network_points(records, OBJECTIVES)[0]
+    axis = front_figure([first, replace(first, params=int(times * first.params))], "dice").layout.xaxis
+    assert (axis.dtick, axis.tickformat) == (ticks, "~s")
+
+
 def test_pruned_curves_are_marked_where_they_end(pruned_study):
     drawn = {trace.name: trace for trace in curves_figure(curves(pruned_study, OBJECTIVES), "dice").data}
     assert list(drawn) == ["pruned", "on the front", "where they were pruned"]

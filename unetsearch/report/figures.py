@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
+from math import log10
 from typing import TypeVar
 
 import plotly.graph_objects as go
@@ -89,7 +90,7 @@ def front_figure(points: Sequence[NetworkPoint], by: Objective) -> go.Figure:
             name="baseline",
         )
     _legend_keys(figure, searched)
-    figure.update_xaxes(type="log", title="parameters (logarithmic)", dtick="D1" if _narrow(points) else 1)
+    figure.update_xaxes(type="log", title="parameters (logarithmic)", tickformat="~s", dtick=_ticks(points))
     figure.update_yaxes(title=_axis(by))
     return styled(figure, f"Parameters versus {SCORES[by]}", height=520)
 
@@ -263,10 +264,11 @@ def _legend_keys(figure: go.Figure, points: Sequence[NetworkPoint]) -> None:
         figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, name=name)
 
 
-def _narrow(points: Sequence[NetworkPoint]) -> bool:
-    """Whether the parameters span less than two decades, so that more ticks are wanted."""
+def _ticks(points: Sequence[NetworkPoint]) -> int | str:
+    """Of the parameters, as plotly names them: a decade each; also at 2 and 5; or at every digit."""
     sizes = [point.params for point in points]
-    return bool(sizes) and max(sizes) < 100 * min(sizes)
+    decades = log10(max(sizes) / min(sizes)) if sizes else 2
+    return "D1" if decades < 1 else "D2" if decades < 2 else 1
 
 
 def _hover(point: NetworkPoint, by: Objective) -> str:
