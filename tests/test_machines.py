@@ -128,7 +128,7 @@ def test_a_preempted_machine_saves_and_ends_in_seconds_and_another_goes_on(here,
     os.killpg(first.pid, signal.SIGTERM)  # as a cluster does: the whole group
     out, _ = first.communicate(timeout=30)
     assert time.monotonic() - started < 15
-    assert first.returncode == 128 + signal.SIGTERM
+    assert first.returncode == 128 + signal.SIGTERM, out
     assert "the same command continues" in out
     assert list((here / "one" / "checkpoints").iterdir())
     again = unetsearch(*command("one", *long, trials=1), env=env)
