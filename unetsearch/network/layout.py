@@ -29,9 +29,9 @@ def plain(x: Tensor) -> bool:
     return type(x) is Tensor and channels_last(x) and x.dtype.is_floating_point and not x.is_neg()
 
 
-def laid_last(gradient: Tensor) -> Tensor:
+def laid_last(x: Tensor) -> Tensor:
     """The same with channels last, all of it in memory."""
-    return gradient.resolve_neg().contiguous(memory_format=torch.channels_last)
+    return x.resolve_neg().contiguous(memory_format=torch.channels_last)
 
 
 def threads(x: Tensor) -> int:
