@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from unetsearch import __version__
+from unetsearch.errors import StudyError
 from unetsearch.search.messages import Failed
 
 
@@ -156,6 +157,34 @@ def test_an_interruption_while_a_study_begins_loses_nothing(here, call, monkeypa
     assert (status, err) == (130, "interrupted: what is finished is kept; the same command continues\n")
     assert {path.name for path in Path("study").iterdir()} == {".lock", "preview.npz", "study.db"}
     assert call("run", "tiny.yaml", "--data", "data", "--out", "study")[0] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process itself on Windows")
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(AssertionError("session"), ""), (StudyError("study.db: is lost"), "unetsearch: study.db: is lost\n")],
+)
+def test_what_a_library_makes_of_an_interruption_is_the_interruption(here, call, monkeypatch, error, said):
+    def within_a_transaction(*_):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        finally:
+            raise error
+
+    monkeypatch.setattr("unetsearch.search.opening._portable", within_a_transaction)
+    status, _, err = call("run", "tiny.yaml", "--data", "data", "--out", "study")
+    assert status == 128 + signal.SIGTERM
+    assert err == said + "interrupted: what is finished is kept; the same command continues\n"
+
+
+def test_an_error_without_a_signal_is_no_interruption(here, call, monkeypatch):
+    def broken(*_):
+        raise AssertionError("a defect")
+
+    monkeypatch.setattr("unetsearch.search.opening._portable", broken)
+    with pytest.raises(AssertionError, match="a defect"):
+        call("run", "tiny.yaml", "--data", "data", "--out", "study")
 
 
 def test_a_study_without_its_pictures_is_reported(study, call):

@@ -246,7 +246,11 @@ def schema() -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], None]]:
-    """Ctrl-C and SIGTERM end what runs; what is finished is kept. Gives what is to be called now and then."""
+    """Ctrl-C and SIGTERM end what runs; what is finished is kept. Gives what is to be called now and then.
+
+    Libraries turn the exception of a signal into errors of their own (a database's session, interrupted within a
+    transaction): whatever ends the work after a signal is the interruption.
+    """
     import signal
 
     interrupted: list[int] = []
@@ -262,7 +266,11 @@ def _interruptible() -> Iterator[Callable[[], None]]:
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield check
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as error:
+        if not interrupted and not isinstance(error, KeyboardInterrupt):
+            raise
+        if isinstance(error, UnetsearchError | WorkFailedError | OSError):  # of saving, maybe
+            typer.echo(f"unetsearch: {error}", err=True)
         typer.echo("interrupted: what is finished is kept; the same command continues", err=True)
         raise typer.Exit(128 + (interrupted or [signal.SIGINT])[0]) from None
     finally:
