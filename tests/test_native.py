@@ -57,6 +57,12 @@ def test_it_compiles_once_and_is_found_again(source, runs, tmp_path):
     assert [path.suffix for path in kept(tmp_path)] == [".so"]
     source.write_text(SOURCE.replace("num_threads(3)", "num_threads(2)"))
     assert built(source).threads() == 2, "another source is another library"
+    source.write_text(
+        SOURCE.replace("num_threads(3)", "num_threads(COUNT)").replace("#include", '#include "counting.h"\n#include')
+    )
+    for count in (1, 3):
+        source.with_suffix(".h").write_text(f"#define COUNT {count}\n")
+        assert built(source).threads() == count, "and so is one of another header"
 
 
 @compiled

@@ -28,17 +28,32 @@ SECONDS = 20
 """After which a compiler is given up. It takes one."""
 
 
+def loops(module: str, source: str, **functions: Sequence[type]) -> ctypes.CDLL | None:
+    """What a C source beside a module (its __file__) is `built` to, its functions with the types of their arguments.
+
+    They return nothing.
+    """
+    found = built(Path(module).with_name(source))
+    if found is not None:
+        for name, types in functions.items():
+            function = getattr(found, name)
+            function.argtypes, function.restype = types, None
+    return found
+
+
 @cache
 def built(source: Path) -> ctypes.CDLL | None:
     """What a C source compiles to, its loops shared among torch's own threads; None where that cannot be had.
 
-    It is kept below the cache folder, where no other user writes, by its content, for this kind of processor.
+    It is kept below the cache folder, where no other user writes, by its content and that of the headers beside it, for
+    this kind of processor.
     """
     if os.environ.get(NATIVE) == "0" or sys.platform != "linux":
         return None
     compiler = shlex.split(os.environ.get("CC") or "gcc")
     try:
-        facts = (source.read_bytes(), compiler, FLAGS, _processor(), platform.libc_ver())
+        contents = [path.read_bytes() for path in (source, *sorted(source.parent.glob("*.h")))]
+        facts = (contents, compiler, FLAGS, _processor(), platform.libc_ver())
         name = f"{source.stem}-{_digest(repr(facts).encode())}"
         loaded = _loaded(_own_folder(), name, source, compiler)
         return loaded if _shares_threads(loaded) else None

@@ -8,14 +8,13 @@ import ctypes
 from ctypes import c_float, c_int, c_long, c_void_p
 from functools import cache
 from math import gcd
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from unetsearch.native import built
+from unetsearch.native import loops
 from unetsearch.network.layout import laid_last, plain, threads
 
 LANES = 16
@@ -47,10 +46,10 @@ class _Activated(torch.autograd.Function):
         ctx: Any, x: Tensor, slope: float, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, momentum: float,
         eps: float,
     ) -> Tensor:  # fmt: skip
-        loops = _loops()
-        assert loops is not None
+        native = _loops()
+        assert native is not None
         found, kept, sums, lanes = torch.empty_like(x), weight.new_empty(2, len(weight)), *_room(x)
-        loops.norm_forward(
+        native.norm_forward(
             x.data_ptr(), found.data_ptr(), *_sizes(x), weight.data_ptr(), bias.data_ptr(), mean.data_ptr(),
             var.data_ptr(), momentum, eps, slope, kept.data_ptr(), sums.data_ptr(), lanes.data_ptr(), *_how(x),
         )  # fmt: skip
@@ -61,12 +60,12 @@ class _Activated(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        loops = _loops()
-        assert loops is not None
+        native = _loops()
+        assert native is not None
         x, weight, bias, kept = ctx.saved_tensors
         x, gradient = laid_last(x), laid_last(gradient)
         found, (of_weight, of_bias), (sums, lanes) = torch.empty_like(x), torch.empty_like(kept), _room(x)
-        loops.norm_backward(
+        native.norm_backward(
             gradient.data_ptr(), x.data_ptr(), found.data_ptr(), *_sizes(x), weight.data_ptr(), bias.data_ptr(),
             kept.data_ptr(), ctx.slope, of_weight.data_ptr(), of_bias.data_ptr(),
             sums.data_ptr(), lanes.data_ptr(), *_how(x),
@@ -95,11 +94,7 @@ def _how(x: Tensor) -> tuple[int, bool]:
 
 @cache
 def _loops() -> ctypes.CDLL | None:
-    """norm.c, its functions with the types of what they are given."""
-    loops = built(Path(__file__).with_name("norm.c"))
-    if loops is not None:
-        at, size, real, flag = ([each] for each in (c_void_p, c_long, c_float, c_int))
-        loops.norm_forward.argtypes = 2 * at + 3 * size + 4 * at + 3 * real + 3 * at + 2 * flag
-        loops.norm_backward.argtypes = 3 * at + 3 * size + 3 * at + real + 4 * at + 2 * flag
-        loops.norm_forward.restype = loops.norm_backward.restype = None
-    return loops
+    at, size, real, flag = ([each] for each in (c_void_p, c_long, c_float, c_int))
+    forth = 2 * at + 3 * size + 4 * at + 3 * real + 3 * at + 2 * flag
+    back = 3 * at + 3 * size + 3 * at + real + 4 * at + 2 * flag
+    return loops(__file__, "norm.c", norm_forward=forth, norm_backward=back)

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from ctypes import c_int, c_long, c_void_p
 from functools import cache
 from math import gcd
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from unetsearch.native import built
+from unetsearch.native import loops
 from unetsearch.network.layout import laid_last, plain, threads
 
 NUMBERS = {16: torch.complex128, 8: torch.int64, 4: torch.int32}
@@ -64,13 +63,13 @@ def _like(x: Tensor, channels: int) -> Tensor:
 
 def _copy(parts: Sequence[Tensor], whole: Tensor, *, back: bool) -> None:
     """The parts into the whole, or back."""
-    loops, count = _loops(), len(parts)
-    if loops is None:
+    native, count = _loops(), len(parts)
+    if native is None:
         _copy_by_torch(parts, whole, back=back)
         return
     places = (c_void_p * count)(*(part.data_ptr() for part in parts))
     sizes = (c_long * count)(*(part.shape[1] * part.itemsize for part in parts))
-    loops.join(places, sizes, count, whole.data_ptr(), whole.numel() // whole.shape[1], back, threads(whole))
+    native.join(places, sizes, count, whole.data_ptr(), whole.numel() // whole.shape[1], back, threads(whole))
 
 
 def _copy_by_torch(parts: Sequence[Tensor], whole: Tensor, *, back: bool) -> None:
@@ -90,9 +89,5 @@ def _wide(x: Tensor, size: int) -> Tensor:
 
 @cache
 def _loops() -> ctypes.CDLL | None:
-    """concatenation.c, its function with the types of what it is given."""
-    loops = built(Path(__file__).with_name("concatenation.c"))
-    if loops is not None:
-        loops.join.argtypes = [ctypes.POINTER(c_void_p), ctypes.POINTER(c_long), c_int, c_void_p, c_long, c_int, c_int]
-        loops.join.restype = None
-    return loops
+    places, sizes = ctypes.POINTER(c_void_p), ctypes.POINTER(c_long)
+    return loops(__file__, "concatenation.c", join=(places, sizes, c_int, c_void_p, c_long, c_int, c_int))

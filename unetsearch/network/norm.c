@@ -6,44 +6,18 @@
    of side * C lanes. `slope`: of the negative values; 0 is ReLU, 1 leaves all as they are. `kept`: C means and C
    inverse deviations, for the way back. `sums`: room for 2 * side * C a thread; `lanes`: for 5 * side * C. */
 
-#ifdef __AVX512F__
-#include <immintrin.h>
-#endif
 #include <math.h>
 #include <omp.h>
-#include <stdint.h>
-#include <string.h>
 
-#define LANES 16
+#include "vectors.h"
+
 #define TILE 64 /* rows whose sums are taken in float, before they are added up in double */
 
-typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t mask __attribute__((vector_size(4 * LANES)));
-typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
-typedef uint16_t halves __attribute__((vector_size(2 * LANES)));
 
-#define INLINE static inline __attribute__((always_inline))
+INLINE vec lanes_at(const float *from) { return (vec)load_bits(from, 0, 0); }
 
-/* Compiles it for either type of values. */
-#define FOR_TYPE(what, ...) (half ? what(__VA_ARGS__, 1) : what(__VA_ARGS__, 0))
-
-INLINE vec lanes_at(const float *from) {
-    vec values;
-    memcpy(&values, from, sizeof values);
-    return values;
-}
-
-INLINE vec load(const void *from, long at, int half) {
-    if (!half)
-        return lanes_at((const float *)from + at);
-    halves values;
-    memcpy(&values, (const uint16_t *)from + at, sizeof values);
-#ifdef __AVX512F__
-    return (vec)((bits)_mm512_cvtepu16_epi32((__m256i)values) << 16); /* gcc takes five instructions for it */
-#else
-    return (vec)(__builtin_convertvector(values, bits) << 16);
-#endif
-}
+INLINE vec load(const void *from, long at, int half) { return (vec)load_bits(from, at, half); }
 
 INLINE void store(void *to, long at, vec values, int half) {
     if (!half) {
@@ -141,11 +115,9 @@ INLINE void give_back(const struct rows *of, int half) {
 }
 
 static float value_at(const void *values, long at, int half) {
-    if (!half)
-        return ((const float *)values)[at];
-    uint32_t whole = (uint32_t)((const uint16_t *)values)[at] << 16;
+    uint32_t all = bits_at(values, at, half);
     float value;
-    memcpy(&value, &whole, sizeof value);
+    memcpy(&value, &all, sizeof value);
     return value;
 }
 

@@ -4,41 +4,15 @@
    LANES values are dealt with at once, of a place or, where it has fewer, of the next ones too: what is written of those
    is written anew in their turn. So all goes from the left to the right, and by single values where a row ends. */
 
-#include <stdint.h>
-#include <string.h>
+#include "vectors.h"
 
-#define LANES 16
-
-typedef float vec __attribute__((vector_size(4 * LANES)));
-typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
-typedef uint16_t halves __attribute__((vector_size(2 * LANES)));
 typedef uint8_t bytes __attribute__((vector_size(LANES)));
-
-#define INLINE static inline __attribute__((always_inline))
-
-/* Compiles it for either type of values. */
-#define FOR_TYPE(what, ...) (half ? what(__VA_ARGS__, 1) : what(__VA_ARGS__, 0))
-
-INLINE uint32_t bits_at(const void *values, long at, int half) {
-    return half ? (uint32_t)((const uint16_t *)values)[at] << 16 : ((const uint32_t *)values)[at];
-}
 
 INLINE void put(void *values, long at, uint32_t all, int half) {
     if (half)
         ((uint16_t *)values)[at] = all >> 16;
     else
         ((uint32_t *)values)[at] = all;
-}
-
-INLINE bits load(const void *values, long at, int half) {
-    bits all;
-    halves found;
-    if (!half) {
-        memcpy(&all, (const uint32_t *)values + at, sizeof all);
-        return all;
-    }
-    memcpy(&found, (const uint16_t *)values + at, sizeof found);
-    return __builtin_convertvector(found, bits) << 16;
 }
 
 INLINE void store(void *values, long at, bits all, int half) {
@@ -53,10 +27,10 @@ INLINE void store(void *values, long at, bits all, int half) {
 /* What is no number is greatest, the last one of them; of equals it is the first. */
 INLINE void greatest(const void *values, long at, void *found, uint8_t *chosen, long to, long line, long channels,
                      long factor, int half) {
-    bits best = load(values, at, half), places = {0};
+    bits best = load_bits(values, at, half), places = {0};
     for (uint32_t row = 0; row < factor; row++)
         for (uint32_t column = 0; column < factor; column++) {
-            bits value = load(values, at + row * line + column * channels, half);
+            bits value = load_bits(values, at + row * line + column * channels, half);
             bits larger = (bits)((vec)value > (vec)best) | (bits)((vec)value != (vec)value);
             best = (value & larger) | (best & ~larger);
             places = ((row * (uint32_t)factor + column) & larger) | (places & ~larger);
@@ -105,7 +79,7 @@ INLINE void given(const void *gradient, const uint8_t *chosen, void *found, long
     halves places = __builtin_convertvector(small, halves);
     if (!half) {
         bits taken = (bits)(__builtin_convertvector(places, bits) == own);
-        store(found, to, load(gradient, from, 0) & taken, 0);
+        store(found, to, load_bits(gradient, from, 0) & taken, 0);
         return;
     }
     halves values;

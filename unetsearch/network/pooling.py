@@ -7,14 +7,13 @@ pooling.c keeps one byte, and writes all once (benchmarks/results/operations-cpu
 import ctypes
 from ctypes import c_int, c_long, c_void_p
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from unetsearch.native import built
+from unetsearch.native import loops
 from unetsearch.network.layout import laid_last, plain, threads
 
 MOST = 16
@@ -45,14 +44,14 @@ def _pools(x: Tensor, factor: int) -> bool:
 class _Pooled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, factor: int) -> Tensor:
-        loops = _loops()
-        assert loops is not None
+        native = _loops()
+        assert native is not None
         shape = (*x.shape[:2], x.shape[2] // factor, x.shape[3] // factor)
         found, chosen = (
             torch.empty(shape, dtype=dtype, device=x.device, memory_format=torch.channels_last)
             for dtype in (x.dtype, torch.uint8)
         )
-        loops.pool_forward(x.data_ptr(), found.data_ptr(), chosen.data_ptr(), *_how(x, factor))
+        native.pool_forward(x.data_ptr(), found.data_ptr(), chosen.data_ptr(), *_how(x, factor))
         ctx.save_for_backward(chosen)
         ctx.shape, ctx.factor = x.shape, factor
         return found
@@ -60,12 +59,12 @@ class _Pooled(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        loops = _loops()
-        assert loops is not None
+        native = _loops()
+        assert native is not None
         (chosen,) = ctx.saved_tensors
         gradient, chosen = laid_last(gradient), laid_last(chosen)
         found = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last)
-        loops.pool_backward(gradient.data_ptr(), chosen.data_ptr(), found.data_ptr(), *_how(found, ctx.factor))
+        native.pool_backward(gradient.data_ptr(), chosen.data_ptr(), found.data_ptr(), *_how(found, ctx.factor))
         return found, None
 
 
@@ -77,9 +76,5 @@ def _how(x: Tensor, factor: int) -> tuple[int, ...]:
 
 @cache
 def _loops() -> ctypes.CDLL | None:
-    """pooling.c, its functions with the types of what they are given."""
-    loops = built(Path(__file__).with_name("pooling.c"))
-    if loops is not None:
-        loops.pool_forward.argtypes = loops.pool_backward.argtypes = [*[c_void_p] * 3, *[c_long] * 5, c_int, c_int]
-        loops.pool_forward.restype = loops.pool_backward.restype = None
-    return loops
+    types = (*[c_void_p] * 3, *[c_long] * 5, c_int, c_int)
+    return loops(__file__, "pooling.c", pool_forward=types, pool_backward=types)

@@ -8,12 +8,11 @@ import ctypes
 from collections.abc import Sequence
 from ctypes import c_int, c_long, c_void_p
 from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from unetsearch.native import built
+from unetsearch.native import loops
 
 Maps = tuple[Tensor, Tensor, Tensor | None]
 """Pixels, masks, and weights if there are any."""
@@ -34,14 +33,14 @@ def can_blur(images: Tensor) -> bool:
 
 def read_at(maps: Maps, places: Tensor, inner: int, lines: Tensor) -> Maps:
     """What `augment.sampled` makes of the windows of lines (2, B, w), out of pixels (P, C), masks and weights (P)."""
-    loops = _loops()
-    assert loops is not None
+    native = _loops()
+    assert native is not None
     pixels, masks, weights = maps
     lines, places = lines.long().contiguous(), places.float().permute(0, 3, 1, 2).contiguous()
     (_, count, window), side, channels = lines.shape, places.shape[2], pixels.shape[1]
     images, found = pixels.new_empty(count, channels, side, side), masks.new_empty(count, inner, inner)
     weighed = None if weights is None else weights.new_empty(count, inner, inner)
-    loops.sample(
+    native.sample(
         pixels.data_ptr(), masks.data_ptr(), _at(weights), lines.data_ptr(), places.data_ptr(), count, window, side,
         inner, channels, images.data_ptr(), found.data_ptr(), _at(weighed), torch.get_num_threads(),
     )  # fmt: skip
@@ -60,12 +59,12 @@ def flat(windows: Maps) -> tuple[Maps, Tensor]:
 
 def blur(images: Tensor, taps: Sequence[float], shares: Tensor) -> None:
     """Mixes into each of the images (B, C, side, side), in place, its share (B) of itself, filtered by five taps."""
-    loops = _loops()
-    assert loops is not None
+    native = _loops()
+    assert native is not None
     count, channels, side, _ = images.shape
     room, weights = images.new_empty(count, channels, side, side + 4), images.new_tensor(taps)
     shares = shares.float().contiguous()
-    loops.blur(
+    native.blur(
         images.data_ptr(), count * channels, channels, side, weights.data_ptr(), shares.data_ptr(),
         room.data_ptr(), torch.get_num_threads(),
     )  # fmt: skip
@@ -77,10 +76,5 @@ def _at(weights: Tensor | None) -> int | None:
 
 @cache
 def _loops() -> ctypes.CDLL | None:
-    """pixels.c, its functions with the types of what they are given."""
-    loops = built(Path(__file__).with_name("pixels.c"))
-    if loops is not None:
-        loops.sample.argtypes = (*[c_void_p] * 5, *[c_long] * 5, *[c_void_p] * 3, c_int)
-        loops.blur.argtypes = (c_void_p, *[c_long] * 3, *[c_void_p] * 3, c_int)
-        loops.sample.restype = loops.blur.restype = None
-    return loops
+    sample = (*[c_void_p] * 5, *[c_long] * 5, *[c_void_p] * 3, c_int)
+    return loops(__file__, "pixels.c", sample=sample, blur=(c_void_p, *[c_long] * 3, *[c_void_p] * 3, c_int))
