@@ -127,6 +127,16 @@ def test_normalisation_is_of_each_image_and_channel():
     np.testing.assert_allclose(values, normalised((image * 10).astype(np.uint16)), atol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-9, 1, 1e9, 1e30])
+def test_normalisation_does_not_ask_for_units(scale):
+    image = np.random.default_rng(0).random((2, 5, 6)).astype(np.float32)
+    image[1] = 0.3  # constant
+    expected = (image[0] - image[0].mean()) / image[0].std()
+    values = normalised(image * np.float32(scale))
+    np.testing.assert_allclose(values[0], expected, atol=1e-5)
+    np.testing.assert_allclose(values[1], 0, atol=1e-6)
+
+
 def test_classes_weigh_by_the_median_of_their_frequencies():
     first, second = np.zeros((4, 5), np.uint8), np.zeros((4, 5), np.uint8)
     first[0, :4], second[:2] = 1, IGNORE  # class 1: 4 of 20 pixels where it is seen; 0: 16 + 10 of 20 + 10; 2: nowhere

@@ -16,8 +16,8 @@ from unetsearch.training.augment import Batch, readable, sampled
 from unetsearch.training.crops import Crops, Places
 from unetsearch.training.pixels import can_read, flat, read_at
 
-MIN_DEVIATION = 1e-6
-"""A constant channel is left at 0 and not divided by nothing."""
+CONSTANT = 1e-9
+"""A channel that deviates by no more than this share of its greatest value is left at 0, not divided by nothing."""
 
 Pixels = NDArray[Any]
 
@@ -187,7 +187,8 @@ def spread(image: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     values = image.astype(np.float32)
     mean = values.mean((1, 2), keepdims=True, dtype=np.float64)
     deviation = values.std((1, 2), keepdims=True, dtype=np.float64)
-    return mean.astype(np.float32), np.maximum(deviation, MIN_DEVIATION).astype(np.float32)
+    varies = deviation > CONSTANT * np.abs(values).max((1, 2), keepdims=True)
+    return mean.astype(np.float32), np.where(varies, deviation, 1).astype(np.float32)
 
 
 def normalised(image: Pixels) -> NDArray[np.float32]:
