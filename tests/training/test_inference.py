@@ -124,7 +124,7 @@ def test_objects_are_scored_where_they_are_known(trained, large):
     assert 0.3 < scored.object_f1 < 1
 
 
-@pytest.mark.parametrize("name", ["unet", "unet++", "unet3+"])
+@pytest.mark.parametrize("name", ["unet", "unet++", "unet3+", "unet-2015"])
 def test_sides_that_do_not_halve_evenly_are_predicted_as_those_that_do(name):
     """Else a pooling drops a row, what is left is stretched over all, and tiles see another network than the whole."""
     torch.manual_seed(0)

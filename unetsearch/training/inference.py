@@ -101,18 +101,19 @@ def _some(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
 def tile_side(network: Network, device: torch.device, memory: float | None = None) -> int:
     """The side, in pixels, of the largest square whose features fit into the memory; its half is a multiple of 2^depth.
 
-    So every tile of a padded network begins where the whole image's poolings do. Unpadded ones see each tile mirrored.
+    Unpadded networks see each tile mirrored.
     """
     if memory is None:
         memory = min(SHARE * all_memory(device), SHARE_OF_FREE * free_memory(device))
     pixel = cost(network.graph, COST_IMAGE_SIZE).activation_bytes / (COST_IMAGE_SIZE[0] * COST_IMAGE_SIZE[1])
-    step: int = 2 * 2**network.graph.depth
+    step = 2 * _multiple(network)
     return int(max((memory / pixel) ** 0.5, SMALLEST_TILE, step)) // step * step
 
 
 def _multiple(network: Network) -> int:
-    """Of what sides are mirrored to; an unpadded network reads beyond an image's border anyway."""
-    return 2**network.graph.depth if network.graph.padded else 1
+    """Of what sides are mirrored to: every pooling halves them evenly, those of a tile begin where the image's do."""
+    multiple: int = 2**network.graph.depth
+    return multiple
 
 
 def _alike(images: Sequence[Tensor], multiple: int, pixels: int) -> Iterator[Tensor]:
