@@ -162,7 +162,7 @@ def test_an_interruption_while_a_study_begins_loses_nothing(here, call, monkeypa
 @pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process itself on Windows")
 @pytest.mark.parametrize(
     ("error", "said"),
-    [(AssertionError("session"), ""), (StudyError("study.db: is lost"), "unetsearch: study.db: is lost\n")],
+    [(AssertionError(), "AssertionError"), (StudyError("study.db: is lost"), "StudyError study.db: is lost")],
 )
 def test_what_a_library_makes_of_an_interruption_is_the_interruption(here, call, monkeypatch, error, said):
     def within_a_transaction(*_):
@@ -175,7 +175,10 @@ def test_what_a_library_makes_of_an_interruption_is_the_interruption(here, call,
     monkeypatch.setattr("unetsearch.search.opening._portable", within_a_transaction)
     status, _, err = call("run", "tiny.yaml", "--data", "data", "--out", "study")
     assert status == 128 + signal.SIGTERM
-    assert err == said + "interrupted: what is finished is kept; the same command continues\n"
+    assert (
+        err
+        == f"unetsearch: while it ended: {said}\ninterrupted: what is finished is kept; the same command continues\n"
+    )
 
 
 def test_an_error_without_a_signal_is_no_interruption(here, call, monkeypatch):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unetsearch import __version__
-from unetsearch.errors import UnetsearchError, WorkFailedError
+from unetsearch.errors import UnetsearchError, WorkFailedError, first_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -269,8 +269,8 @@ def _interruptible() -> Iterator[Callable[[], None]]:
     except (KeyboardInterrupt, Exception) as error:
         if not interrupted and not isinstance(error, KeyboardInterrupt):
             raise
-        if isinstance(error, UnetsearchError | WorkFailedError | OSError):  # of saving, maybe
-            typer.echo(f"unetsearch: {error}", err=True)
+        if not isinstance(error, KeyboardInterrupt):  # of saving, maybe
+            typer.echo(f"unetsearch: while it ended: {type(error).__name__} {first_line(error)}".rstrip(), err=True)
         typer.echo("interrupted: what is finished is kept; the same command continues", err=True)
         raise typer.Exit(128 + (interrupted or [signal.SIGINT])[0]) from None
     finally:
