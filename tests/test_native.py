@@ -129,6 +129,7 @@ def test_a_compiler_may_have_arguments_and_a_cache_no_slash(source, runs, tmp_pa
     [
         lambda patch, _: patch.setenv("UNETSEARCH_NATIVE", "0"),
         lambda patch, _: patch.setenv("CC", "no-such-compiler"),
+        lambda patch, _: patch.setenv("CC", "gcc 'unbalanced"),
         lambda patch, _: patch.setattr(sys, "platform", "win32"),
         lambda _, source: source.write_text("this is no C"),
         lambda _, source: source.write_text("int threads(void) { return 1; }"),  # knows of no threads
@@ -136,7 +137,17 @@ def test_a_compiler_may_have_arguments_and_a_cache_no_slash(source, runs, tmp_pa
         lambda patch, _: patch.setattr(native, "SECONDS", 1e-6),
         lambda patch, _: patch.setattr(native, "_processor", lambda: Path("/no/such/file").read_text()),
     ],
-    ids=["switched off", "no compiler", "another system", "no C", "no threads", "no cache", "hangs", "no cpuinfo"],
+    ids=[
+        "switched off",
+        "no compiler",
+        "no command",
+        "another system",
+        "no C",
+        "no threads",
+        "no cache",
+        "hangs",
+        "no cpuinfo",
+    ],
 )
 def test_without_it_there_is_nothing_and_no_error(source, tmp_path, monkeypatch, spoil):
     spoil(monkeypatch, source)
@@ -155,3 +166,19 @@ def test_the_projects_own_sources_compile_and_have_torchs_threads(path):
 
 def test_there_are_four_of_them():
     assert {path.name for path in SOURCES} == {"concatenation.c", "norm.c", "pixels.c", "pooling.c"}
+
+
+@compiled
+@pytest.mark.slow
+@pytest.mark.skipif(
+    sys.platform != "linux" or "avx512f" not in Path("/proc/cpuinfo").read_text(),
+    reason="no AVX-512 here: the other tests are of the code without it",
+)
+def test_processors_without_avx512_compute_the_same():
+    tests = [PACKAGE.parent / "tests" / name for name in ("network/test_norm.py", "network/test_pooling.py")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)]
+    done = subprocess.run(
+        command, cwd=PACKAGE.parent, env=os.environ | {"CC": "gcc -mno-avx512f"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    assert "skipped" not in done.stdout

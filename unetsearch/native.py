@@ -50,14 +50,14 @@ def built(source: Path) -> ctypes.CDLL | None:
     """
     if os.environ.get(NATIVE) == "0" or sys.platform != "linux":
         return None
-    compiler = shlex.split(os.environ.get("CC") or "gcc")
     try:
+        compiler = shlex.split(os.environ.get("CC") or "gcc")
         contents = [path.read_bytes() for path in (source, *sorted(source.parent.glob("*.h")))]
         facts = (contents, compiler, FLAGS, _processor(), platform.libc_ver())
         name = f"{source.stem}-{_digest(repr(facts).encode())}"
         loaded = _loaded(_own_folder(), name, source, compiler)
         return loaded if _shares_threads(loaded) else None
-    except (OSError, AttributeError, subprocess.SubprocessError):
+    except (OSError, ValueError, AttributeError, subprocess.SubprocessError):
         return None
 
 
