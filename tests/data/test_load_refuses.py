@@ -86,7 +86,9 @@ def test_validation_without_foreground_is_refused(tmp_path):
 def test_large_images_are_read_without_a_warning(tmp_path, monkeypatch):
     settings = folder(tmp_path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 48 // 2 - 1)
-    assert refused(settings)[1] == "images/00.png: has more pixels than fit: cut it into tiles"
+    assert refused(settings)[1] == (
+        "images/00.png: has more pixels than this format is read with: save it as TIFF, or cut it into tiles"
+    )
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 48 - 1)
     load_data(settings)
 

@@ -65,14 +65,14 @@ def test_every_problem_of_a_data_set_is_said_at_once():
     assert list(error.value.problems) == [
         "data set mine: 11 problems",
         "item 1: has an image of shape (40, 48, 3), channels last: give (channels, height, width)",
-        "item 3: has an image with NaN or infinite pixels: replace them",
+        "item 3: has an image with pixels that are NaN, infinite, or beyond 3.4e38: replace them",
         "item 4: its mask has fractions as values: save it with whole numbers, one for each class",
         "item 5: is not (image, mask) or (image, mask, group)",
         "item 7: has an image of shape (3,): give (channels, height, width)",
         "item 8: has a mask of <U3: give whole numbers",
         "item 9: has an image of shape (1, 0, 0), which holds no pixel: leave the item out",
         "item 10: its image does not become a numpy array: convert it",
-        "item 11: has an image with NaN or infinite pixels: replace them",
+        "item 11: has an image with pixels that are NaN, infinite, or beyond 3.4e38: replace them",
         "item 0: has no group, but others have: give all of them one, or none",
         "item 2: its mask is 20x20, but its image is 48x40: export both at the same size",
     ]

@@ -47,7 +47,7 @@ def read_image(path: Path) -> Picture:
         raise ReadingError("has no pixels: remove it and its mask")
     pixels = stored_type(picture.pixels)
     if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
-        raise ReadingError("has NaN or infinite pixels: replace them")
+        raise ReadingError("has pixels that are NaN, infinite, or beyond 3.4e38: replace them")
     return Picture(pixels=pixels, notes=picture.notes)
 
 
@@ -114,7 +114,9 @@ def _read(path: Path, *, palette_as_colours: bool) -> Picture:
     except UnidentifiedImageError:
         raise ReadingError("is not a PNG, JPEG, TIFF or BMP image: export it again") from None
     except Image.DecompressionBombError:
-        raise ReadingError("has more pixels than fit: cut it into tiles") from None
+        raise ReadingError(
+            "has more pixels than this format is read with: save it as TIFF, or cut it into tiles"
+        ) from None
     except OSError as error:
         if error.errno is None:  # a decoder's
             raise ReadingError(DAMAGED) from error

@@ -164,7 +164,7 @@ def from_item(item: Any, index: int) -> Sample:
         raise ReadingError(f"has an image of shape {image.shape}, channels last: give (channels, height, width)")
     pixels = stored_type(image)
     if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
-        raise ReadingError("has an image with NaN or infinite pixels: replace them")
+        raise ReadingError("has an image with pixels that are NaN, infinite, or beyond 3.4e38: replace them")
     if mask.dtype.kind not in "buif":
         raise ReadingError(f"has a mask of {mask.dtype}: give whole numbers")
     try:
