@@ -248,8 +248,8 @@ def schema() -> None:
 def _interruptible() -> Iterator[Callable[[], None]]:
     """Ctrl-C and SIGTERM end what runs; what is finished is kept. Gives what is to be called now and then.
 
-    Libraries turn the exception of a signal into errors of their own (a database's session, interrupted within a
-    transaction): whatever ends the work after a signal is the interruption.
+    Libraries turn the exception of a signal into errors of their own, as that of a database does within a transaction:
+    whatever ends the work after a signal is the interruption.
     """
     import signal
 
