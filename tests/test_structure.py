@@ -14,6 +14,7 @@ PACKAGE = Path(unetsearch.__file__).parent
 EARLIER = {
     "errors": set(),
     "files": set(),
+    "interruption": {"errors"},
     "native": {"errors", "files"},
     "space": {"errors"},
     "graph": {"errors", "space"},
@@ -34,7 +35,7 @@ EARLIER |= {"augmented": EARLIER["api"], "progress": {*EARLIER["api"], "api"}}
 EARLIER |= {"one_shot": EARLIER["api"]}
 EARLIER |= {"describe": {*EARLIER["api"], "api", "augmented", "one_shot"}}
 EARLIER |= {
-    "cli": {*EARLIER["describe"], "describe", "progress", "confirmation", "progress_confirm"},
+    "cli": {*EARLIER["describe"], "describe", "interruption", "progress", "confirmation", "progress_confirm"},
     "__main__": {"cli"},
     "__init__": {*EARLIER["api"], "api", "confirmation"},
 }

@@ -1,15 +1,14 @@
 """The command line: arguments to calls of the API. Every command imports what it needs when it runs."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unetsearch import __version__
-from unetsearch.errors import UnetsearchError, WorkFailedError, first_line
+from unetsearch.errors import UnetsearchError, WorkFailedError
+from unetsearch.interruption import interruptible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,7 +82,7 @@ def run(
     from unetsearch.progress import Display
 
     display = Display(_console())
-    with _interruptible() as check, display.live():
+    with interruptible() as check, display.live():
 
         def happened(event: "Event") -> None:
             check()
@@ -142,7 +141,7 @@ def confirm(
     from unetsearch.progress_confirm import ConfirmationDisplay
 
     display = ConfirmationDisplay(_console())
-    with _interruptible() as check, display.live():
+    with interruptible() as check, display.live():
 
         def happened(event: "Event") -> None:
             check()
@@ -242,40 +241,6 @@ def schema() -> None:
     from unetsearch.space.schema import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], None]]:
-    """Ctrl-C and SIGTERM end what runs; what is finished is kept. Gives what is to be called now and then.
-
-    Libraries turn the exception of a signal into errors of their own, as that of a database does within a transaction:
-    whatever ends the work after a signal is the interruption.
-    """
-    import signal
-
-    interrupted: list[int] = []
-
-    def interrupt(number: int, frame: object) -> None:
-        interrupted.append(number)
-        raise KeyboardInterrupt
-
-    def check() -> None:
-        if interrupted:  # Python drops an exception that hits it while it collects garbage
-            raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield check
-    except (KeyboardInterrupt, Exception) as error:
-        if not interrupted and not isinstance(error, KeyboardInterrupt):
-            raise
-        if not isinstance(error, KeyboardInterrupt):  # of saving, maybe
-            typer.echo(f"unetsearch: while it ended: {type(error).__name__} {first_line(error)}".rstrip(), err=True)
-        typer.echo("interrupted: what is finished is kept; the same command continues", err=True)
-        raise typer.Exit(128 + (interrupted or [signal.SIGINT])[0]) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _console() -> "Console":
