@@ -6,10 +6,21 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from unetsearch.data.separation import Targets
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.augment import Batch, Draws, fields_of, places_of, sampled, shaded, window_side
+from unetsearch.training.augment import (
+    BLUR,
+    Batch,
+    Draws,
+    _blurred,
+    fields_of,
+    places_of,
+    sampled,
+    shaded,
+    window_side,
+)
 from unetsearch.training.batches import batches
 from unetsearch.training.sources import Resident
 
@@ -109,6 +120,14 @@ def test_blur_leaves_a_constant_image_alone():
     flat = torch.full((8, 1, 32, 32), 3.0)
     windows = Batch(flat, torch.zeros(8, 32, 32, dtype=torch.uint8))
     torch.testing.assert_close(augmented(windows, only(blur=True), side=32, inner=32).images, flat)
+
+
+@pytest.mark.parametrize("side", [1, 2, 33])
+def test_blur_is_a_convolution_with_the_border_going_on(side):
+    images, line = torch.rand(2, 3, side, side), torch.tensor(BLUR)
+    wider = functional.pad(images, (2,) * 4, mode="replicate").view(6, 1, side + 4, side + 4)
+    wanted = functional.conv2d(wider, torch.outer(line, line).view(1, 1, 5, 5)).view_as(images)
+    torch.testing.assert_close(_blurred(images), wanted)
 
 
 def test_shades_are_each_samples_own_and_leave_the_labels():
