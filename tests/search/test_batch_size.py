@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from unetsearch.api import run
+from unetsearch.api import reference, run
 from unetsearch.data.load import load_data
 from unetsearch.errors import SpaceError, UnetsearchError
 from unetsearch.network.network import build_network
@@ -12,6 +12,7 @@ from unetsearch.search.batch_size import SHARE, STATE_BYTES, settle_batch_size, 
 from unetsearch.search.candidate import Candidate
 from unetsearch.search.folder import StudyFolder
 from unetsearch.space.document import parse_space
+from unetsearch.space.recipe import Recipe
 from unetsearch.space.resolved import dump_space
 from unetsearch.space.settings import DataSettings
 
@@ -59,6 +60,34 @@ def test_the_size_found_fits_and_twice_as_many_do_not(space, data, tmp_path):
         assert settled(space, data, tmp_path, memory=memory) == count
         assert settled(space, data, tmp_path, memory=memory * 0.9) == count // 2
         assert settled(space, data, tmp_path, memory=2 * memory, slots=2) == count, "slots share the memory"
+
+
+def test_large_crops_are_reckoned_from_smaller_ones(data, tmp_path, monkeypatch):
+    space = parse_space(TEXT.replace("crop: 32", "crop: 128"), "sizes.yaml").for_data(1, 1)
+    network, asked = greatest(space), set()
+
+    def step(candidate, device, count):
+        asked.add(candidate.recipe.crop)
+        return step_bytes(candidate, device, count)
+
+    monkeypatch.setattr("unetsearch.search.batch_size.MEASURED", 64)
+    monkeypatch.setattr("unetsearch.search.batch_size.step_bytes", step)
+    for count in (1, 2):
+        needed = step_bytes(network, CPU, count) + STATE_BYTES * network.cost.params
+        assert settled(space, data, tmp_path, memory=1.1 * needed / SHARE) == count
+        assert settled(space, data, tmp_path / "less", memory=2 * 0.9 * needed / SHARE) == count
+    assert asked == {64}
+
+
+def test_a_crop_takes_memory_by_its_pixels_and_one_with_context_less():
+    def growth(name):
+        architecture = reference(name, depth=2, width=8)
+        crops = [Candidate.of(architecture, Recipe(crop=crop, augmentation=0)) for crop in (128, 384)]
+        small, large = (step_bytes(each, CPU, 4) - step_bytes(each, CPU, 2) for each in crops)
+        return large / small
+
+    assert growth("unet") == pytest.approx(9, rel=0.01)
+    assert 6 < growth("unet-2015") < 9
 
 
 def test_no_step_looks_at_the_training_images_twice(space, data, tmp_path):

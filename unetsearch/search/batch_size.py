@@ -24,6 +24,9 @@ from unetsearch.training.step import Step
 SHARE = 0.6
 """Of a slot's free memory that a step of the greatest network may take: images and evaluations need some too."""
 
+MEASURED = 512
+"""Pixels a side of the largest crop that is measured: a larger one takes at most as much more as it has more pixels."""
+
 STATE_BYTES = 20
 """A parameter, its gradient, its average, and two moments, 4 bytes each, stay between steps."""
 
@@ -60,11 +63,13 @@ def _fitting(space: SearchSpace, device: torch.device, sharing: int) -> int:
     greatest = max(candidates, key=lambda candidate: candidate.cost.activation_bytes)
     most = max(candidate.cost.params for candidate in candidates)
     limit = SHARE * free_memory(device) / sharing - STATE_BYTES * most
-    two, four = (step_bytes(greatest, device, count) for count in (2, 4))
+    wanted = greatest.recipe.crop
+    small = replace(greatest, recipe=replace(greatest.recipe, crop=min(wanted, MEASURED)))
+    two, four = (step_bytes(small, device, count) for count in (2, 4))
     crop = max((four - two) / 2, 1.0)
-    count = (limit - (two - 2 * crop)) / crop
+    count = (limit - (two - 2 * crop)) / crop * (small.recipe.crop / wanted) ** 2
     if count < 1:
-        words = f"a step of one {greatest.recipe.crop} px crop of the greatest network does not fit into the memory"
+        words = f"a step of one {wanted} px crop of the greatest network does not fit into the memory"
         raise UnetsearchError(f"training.batch_size: {words}: limit the parameters, or take a smaller crop")
     return 1 << int(count).bit_length() - 1
 
