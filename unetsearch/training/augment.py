@@ -196,18 +196,15 @@ def _normal(count: int, device: torch.device) -> Tensor:
 
 
 def _blurred(images: Tensor) -> Tensor:
-    """By products with a band matrix: on a device a sum of shifted images is ten small kernels more."""
-    band = _band(images.shape[-1], images.device)
-    return band @ images @ band.T
-
-
-@lru_cache(maxsize=2)
-def _band(side: int, device: torch.device) -> Tensor:
-    """(side, side): what each pixel of a line counts in each blurred one; beyond the border the last one goes on."""
-    line, pixels = torch.arange(side), torch.eye(side)
+    """By sums of shifted images, down and then across: for so few taps faster than a convolution on a processor."""
     reach = len(BLUR) // 2
-    shifted = (pixels[(line + shift).clamp(0, side - 1)] for shift in range(-reach, reach + 1))
-    return torch.stack([weight * each for weight, each in zip(BLUR, shifted, strict=True)]).sum(0).to(device)
+    blurred = functional.pad(images, (reach,) * 4, mode="replicate")
+    for dim in (2, 3):
+        wider, size = blurred, images.shape[dim]
+        blurred = BLUR[0] * wider.narrow(dim, 0, size)
+        for shift, weight in enumerate(BLUR[1:], start=1):
+            blurred.add_(wider.narrow(dim, shift, size), alpha=weight)
+    return blurred
 
 
 def readable(values: np.ndarray[Any, Any], device: torch.device) -> Tensor:
