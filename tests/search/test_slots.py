@@ -132,6 +132,23 @@ def test_another_error_on_cuda_ends_the_process():
     assert len(NO_MEMORY) == len(set(NO_MEMORY))
 
 
+def test_the_reason_is_told_before_a_broken_device_is_asked_for_anything(data, job):
+    trainer = Trainer(Setup(data, "cpu", 1))
+    run_there(
+        trainer,
+        "import sys\n"
+        "there = sys.modules['__main__']\n"
+        "def free(device): raise RuntimeError('the device is in no state to go on')\n"
+        "there._free = free\n"
+        "there.failure = lambda error, cuda, failed=there.Failed: failed('an illegal access', fatal=True)\n",
+    )
+    broken = replace(job, recipe=replace(job.recipe, learning_rate=float("nan")))
+    try:
+        assert trainer.train(broken)[-1] == Failed("an illegal access", fatal=True)
+    finally:
+        trainer.process.kill()
+
+
 def test_less_memory_is_taken_in_parts(trainer, job):
     whole, parts = (scores(trainer.train(replace(job, parts=parts))) for parts in (1, 2))
     assert [score.step for score in parts] == [2, 4]

@@ -10,7 +10,7 @@ import torch
 from unetsearch.data.dataset import IGNORE, SegmentationData, Split
 from unetsearch.data.separation import Targets
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.batches import batches
+from unetsearch.training.batches import UNCOPIED, _copied, batches
 from unetsearch.training.crops import Places
 from unetsearch.training.device_data import median_frequency, on_device
 from unetsearch.training.sources import Resident, Streamed, normalised
@@ -202,3 +202,30 @@ def test_touching_objects_are_told_apart_where_the_data_number_them(five):
     without = on_device(replace(data, objects=None), CPU, objects=True)
     assert torch.equal(without.separated.masks, without.train.masks)
     assert without.validation[0].objects.max() == 2
+
+
+def test_a_gpu_that_is_behind_is_waited_for_before_more_is_read(monkeypatch):
+    """As far as it can be told without one: after its copy a batch is marked, and the mark of an early one awaited."""
+    happened = []
+
+    class Mark:
+        def __init__(self):
+            self.number = len(happened)
+
+        def record_event(self):
+            happened.append("copied")
+            return self
+
+        def synchronize(self):
+            happened.append(("waited for", self.number))
+
+    def read():
+        for number in range(UNCOPIED + 2):
+            happened.append(("read", number))
+            yield number
+
+    monkeypatch.setattr("torch.cuda.current_stream", lambda _: Mark())
+    assert list(_copied(read(), CPU)) == list(range(UNCOPIED + 2))
+    begun = [each for number in range(UNCOPIED + 1) for each in (("read", number), "copied")]
+    last = UNCOPIED + 1
+    assert happened == [*begun, ("waited for", 1), ("read", last), "copied", ("waited for", 3)]

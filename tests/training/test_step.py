@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -56,6 +58,20 @@ def test_the_optimizer_takes_gradients_as_they_lie(parts):
         usual.step()
     for one, parameter in zip(same, trained.parameters(), strict=True):
         torch.testing.assert_close(one, parameter.detach(), atol=1e-5, rtol=1e-4)
+
+
+def test_a_state_of_a_device_with_another_layout_is_gone_on_from():
+    """Apple's trains without channels last; what the optimizer knows of each weight must lie as the weight does."""
+    begun, other = (Step(network().to(memory_format=torch.channels_last), RECIPE, CPU) for _ in range(2))
+    stepped(begun)
+    state = deepcopy(begun.state_dict())
+    for moments in state["state"].values():
+        for name in ("exp_avg", "exp_avg_sq"):
+            moments[name] = moments[name].clone(memory_format=torch.contiguous_format)
+    other.network.load_state_dict(begun.network.state_dict())
+    other.load_state_dict(state)
+    ours, wanted = stepped(other)[0], stepped(begun)[0]
+    assert all(torch.equal(one, each) for one, each in zip(ours, wanted, strict=True))
 
 
 @pytest.mark.parametrize("weights", [False, True])

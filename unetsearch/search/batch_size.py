@@ -66,6 +66,8 @@ def _fitting(space: SearchSpace, device: torch.device, sharing: int) -> int:
     wanted = greatest.recipe.crop
     small = replace(greatest, recipe=replace(greatest.recipe, crop=min(wanted, MEASURED)))
     two, four = (step_bytes(small, device, count) for count in (2, 4))
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # the trainers are other processes
     crop = max((four - two) / 2, 1.0)
     count = (limit - (two - 2 * crop)) / crop * (small.recipe.crop / wanted) ** 2
     if count < 1:
@@ -85,11 +87,7 @@ def step_bytes(candidate: Candidate, device: torch.device, batch_size: int) -> i
         torch.zeros(batch_size, recipe.crop, recipe.crop, device=device) if recipe.weight_map else None,
     )
     step = Step(build_network(graph).to(device), recipe, device)
-    try:
-        return peak_bytes(lambda: step(batch, 0.0), device)
-    finally:
-        if device.type == "cuda":
-            torch.cuda.empty_cache()  # the trainers are other processes
+    return peak_bytes(lambda: step(batch, 0.0), device)
 
 
 def _candidates(space: SearchSpace) -> Iterator[Candidate]:

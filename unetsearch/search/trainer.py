@@ -68,6 +68,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     torch.set_num_threads(setup.threads)  # before any work: two trainers with all threads each are far slower
     torch.set_num_interop_threads(1)
     if os.environ.get(DETERMINISTIC):
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # without it cuBLAS is not
         torch.use_deterministic_algorithms(True, warn_only=True)
     device = torch.device(setup.device)
     if device.type == "cuda" and device.index is not None:
@@ -85,9 +86,11 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             answer == Done() or (isinstance(answer, Failed) and answer.cause == "training")
         ):
             forget(request)  # from there a training that failed would only fail again
-        _free(device)  # for the other trainers on this device, before the parent gives them more to do
+        fatal = isinstance(answer, Failed) and answer.fatal
+        if not fatal:  # else the device may answer nothing any more
+            _free(device)  # for the other trainers on this device, before the parent gives them more to do
         parent.end(answer)
-        if isinstance(answer, Failed) and answer.fatal:
+        if fatal:
             os._exit(1)
 
 

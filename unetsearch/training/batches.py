@@ -1,5 +1,6 @@
 """The batches of a training: which crops, taken from the images, augmented on the device."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,6 +20,8 @@ from unetsearch.training.sources import Resident, Source
 AHEAD = 2
 """So many batches are read from the disk before they are asked for."""
 
+UNCOPIED = 4
+"""Of so many batches at most that were read from the disk, a CUDA device has still to copy what is theirs."""
 
 T = TypeVar("T")
 
@@ -63,7 +66,10 @@ def batches(
     resident = isinstance(source, Resident)
     nothing = not resident and not strength  # there is to be done on the device
     made: Repeated[Batch] = Repeated(source.device, None if nothing else record)
-    for tensors in map(drawn, count(start)) if resident else _ahead(drawn, start):
+    read: Iterator[tuple[Tensor, ...]] = map(drawn, count(start)) if resident else _ahead(drawn, start)
+    if source.device.type == "cuda" and not resident:
+        read = _copied(read, source.device)
+    for tensors in read:
         yield made(make, *tensors)
 
 
@@ -94,6 +100,16 @@ def beside(made: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
         waiting = following()
         torch.cuda.current_stream(device).wait_event(ready)
         yield batch
+
+
+def _copied(read: Iterator[T], device: torch.device) -> Iterator[T]:
+    """The same for a CUDA device, which may be far behind: until it has copied a batch, that fills pinned memory."""
+    copies: deque[torch.cuda.Event] = deque()
+    for tensors in read:
+        yield tensors
+        copies.append(torch.cuda.current_stream(device).record_event())
+        if len(copies) > UNCOPIED:
+            copies.popleft().synchronize()
 
 
 def _ahead(drawn: Callable[[int], T], start: int) -> Iterator[T]:

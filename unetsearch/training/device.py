@@ -62,7 +62,8 @@ def memory_format(device: torch.device) -> torch.memory_format:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device has instructions for bfloat16 (an emulation would be slower than float32)."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        with torch.cuda.device(device):  # it asks the current one
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # torch has no public question for a processor's bfloat16 instructions
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 

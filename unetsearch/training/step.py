@@ -74,6 +74,9 @@ class Step:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from there; before the first step. The state stays what it is."""
         self._optimizer.load_state_dict(deepcopy(dict(state)))
+        for parameter, moments in self._optimizer.state.items():  # they lie as where they come from
+            for name in ("exp_avg", "exp_avg_sq"):
+                moments[name] = torch.empty_like(parameter).copy_(moments[name])
         for group in self._optimizer.param_groups:  # the state may be that of another device
             group["capturable"] = self._rate is not None
 
