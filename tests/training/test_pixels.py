@@ -7,9 +7,13 @@ import pytest
 import torch
 
 from tests.compiler import compiled
+from unetsearch.data.load import load_data
+from unetsearch.data.separation import Targets
+from unetsearch.space.settings import DataSettings
 from unetsearch.training import pixels
 from unetsearch.training.augment import BLUR, Batch, _blurred, sampled
 from unetsearch.training.crops import Drawing
+from unetsearch.training.device_data import on_device
 from unetsearch.training.pixels import blur, can_blur, can_read, read_at
 from unetsearch.training.sources import Resident
 
@@ -22,8 +26,8 @@ def resident(channels=3, weights=True):
     images = [random.normal(size=(channels, *size)).astype(np.float32) for size in sizes]
     masks = [random.integers(0, 4, size).astype(np.uint8) for size in sizes]
     source = Resident.of(images, masks, CPU)
-    values = torch.from_numpy(random.random(len(source.masks), np.float32)).half()
-    return Resident(source.places, source.pixels, source.masks, values if weights else None)
+    maps = [random.random(mask.shape, np.float32) for mask in masks]
+    return source.with_targets(Targets(masks, maps)) if weights else source
 
 
 def read(source, window=28, count=5):
@@ -74,16 +78,25 @@ def test_places_that_are_none_read_nothing_that_is_not_there(place):
 
 
 @compiled
-def test_weights_as_they_are_stored_are_read_and_others_by_their_windows():
+@pytest.mark.parametrize("separated", [False, True])
+def test_the_maps_of_a_training_are_those_that_can_be_read(separated):
+    data = on_device(load_data(DataSettings(path="cells")), CPU)
+    source = data.separated if separated else data.train
+    assert can_read((source.pixels, source.masks, source.weights))
+    assert (source.weights is None) == (not separated)
+
+
+@compiled
+def test_maps_as_they_are_kept_are_read_and_others_by_their_windows():
     source = resident()
     maps = source.pixels, source.masks, source.weights
     assert can_read(maps)
-    assert not can_read((source.pixels, source.masks, source.weights.float()))
+    assert not can_read((source.pixels, source.masks, source.weights.half()))
     assert not can_read((source.pixels, source.masks.int(), None))
     assert not can_read((source.pixels.double(), source.masks, None))
-    wide, places = replace(source, weights=source.weights.float()), torch.rand(5, 16, 16, 2) * 2 - 1
-    found, wanted = (each.sampled(places, 16, *read(source)) for each in (wide, source))
-    assert torch.equal(found.weights, wanted.weights)
+    narrow, places = replace(source, weights=source.weights.half()), torch.rand(5, 16, 16, 2) * 2 - 1
+    found, wanted = (each.sampled(places, 16, *read(source)) for each in (narrow, source))
+    assert torch.equal(found.weights, wanted.weights.half().float())
 
 
 def test_without_a_compiler_windows_are_read(monkeypatch):

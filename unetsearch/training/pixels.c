@@ -72,12 +72,12 @@ static inline __attribute__((always_inline)) void between_pixels(const float *pi
    it. Beyond the window's border it goes on mirrored, as torch's grid_sample has it (padding `reflection`, corners
    aligned). Images are bilinear, masks and weights those of the nearest pixel.
 
-   pixels (P, channels), masks (P), weights (P), of 16 bits, or NULL; lines (2, samples, window): a pixel of a window lies
-   at the sum of its row's and its column's. places (samples, 2, side, side): columns and rows. Found: images (samples,
+   pixels (P, channels), masks (P), weights (P) or NULL; lines (2, samples, window): a pixel of a window lies at the sum of
+   its row's and its column's. places (samples, 2, side, side): columns and rows. Found: images (samples,
    channels, side, side), and of the inner pixels masks and weights (samples, inner, inner). */
-void sample(const float *pixels, const uint8_t *masks, const uint16_t *weights, const int64_t *lines,
+void sample(const float *pixels, const uint8_t *masks, const float *weights, const int64_t *lines,
             const float *places, long samples, long window, long side, long inner, long channels, float *images,
-            uint8_t *found_masks, uint16_t *found_weights, int threads) {
+            uint8_t *found_masks, float *found_weights, int threads) {
     long margin = (side - inner) / 2;
 #pragma omp parallel for collapse(2) num_threads(threads) schedule(static)
     for (long which = 0; which < samples; which++)

@@ -21,8 +21,8 @@ Maps = tuple[Tensor, Tensor, Tensor | None]
 def can_read(maps: Maps) -> bool:
     """Whether `read_at` can be had of pixels (P, C), masks and weights (P): with a compiler at hand."""
     pixels, masks, weights = maps
-    known = pixels.dtype == torch.float32 and masks.dtype == torch.uint8
-    return known and (weights is None or weights.dtype == torch.float16) and can_blur(pixels)
+    known = masks.dtype == torch.uint8 and (weights is None or weights.dtype == torch.float32)
+    return known and can_blur(pixels)
 
 
 def can_blur(images: Tensor) -> bool:
@@ -44,7 +44,7 @@ def read_at(maps: Maps, places: Tensor, inner: int, lines: Tensor) -> Maps:
         pixels.data_ptr(), masks.data_ptr(), _at(weights), lines.data_ptr(), places.data_ptr(), count, window, side,
         inner, channels, images.data_ptr(), found.data_ptr(), _at(weighed), torch.get_num_threads(),
     )  # fmt: skip
-    return images, found, None if weighed is None else weighed.float()
+    return images, found, weighed
 
 
 def flat(windows: Maps) -> tuple[Maps, Tensor]:
