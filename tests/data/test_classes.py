@@ -97,6 +97,21 @@ def test_touching_objects_of_all_sizes_are_still_objects():
     assert decided(cells).names == ("background", "foreground")
 
 
+def test_numbers_stay_where_all_above_0_are_foreground():
+    """Also such as leave many out between them, which by themselves are taken for classes."""
+    zero, sparse = DataSettings(threshold=0), [1000 * blobs(*range(1, 21)).astype(np.uint16)]
+    assert decided(*sparse).notes[-1] == "if these values number objects, set `data: {threshold: 0}`"
+    for masks in (sparse, [blobs(*range(1, 41))]):
+        coding = decided(*masks, settings=zero)
+        assert coding.numbered
+        assert coding.notes[0].startswith("mask values above 0 are foreground and number objects (")
+    assert decided(blobs(1, 2, 3), instances=True, settings=zero).numbered
+    assert not decided(blobs(1, 2, 3), settings=zero).numbered
+    assert not decided(*sparse, settings=DataSettings(threshold=5000)).numbered
+    pieces = blobs(*range(1, 13), *range(1, 13))
+    assert not decided(pieces, settings=zero).numbered
+
+
 def test_few_numbered_objects_are_objects_where_the_folder_says_so():
     few = blobs(1, 2, 3)
     assert decided(few).names == ("0", "1", "2", "3")

@@ -7,6 +7,8 @@ import tifffile
 from tests.data.folders import folder, image, mask, save
 from unetsearch.data.dataset import IGNORE
 from unetsearch.data.load import from_dataset, load_data
+from unetsearch.data.separation import objects_of, separated
+from unetsearch.errors import DataError
 from unetsearch.space.settings import DataSettings, SplitSettings
 
 
@@ -105,15 +107,54 @@ def test_objects_that_are_numbered_beside_the_masks(tmp_path):
         save(tmp_path, f"instances/{path.name}", 300 * mask(values=(0, 1)).astype(np.uint16))
     data = load_data(settings)
     assert {int(each.max()) for each in data.objects} == {300}
+    assert "objects are numbered, in instances/" in data.notes
     assert data.masks[0].max() == 1
     assert data.fingerprint == plain.fingerprint, "a study of the same images and masks goes on"
     save(tmp_path, "instances/00.png", np.zeros((3, 4), np.uint16))
     without = load_data(settings)
-    assert without.objects is None
+    assert [each is None for each in without.objects] == [True] + [False] * 9
+    rest = "objects are numbered in 9 of 10 images: in the others the connected parts of the foreground are taken for "
+    assert rest + "the objects" in without.notes
     note = "objects have no numbers, the file of an image in instances/ has another size: 1 image, e.g. images/00.png"
     assert note in without.notes
     save(tmp_path, "instances/00.png", np.random.default_rng(0).integers(0, 255, (40, 48, 3)).astype(np.uint8))
     assert any("the file of an image in instances/ is coloured" in note for note in load_data(settings).notes)
+
+
+def test_objects_may_be_numbered_in_one_part_only(tmp_path):
+    """The map of weights asks for those of the training images; the others' are connected parts."""
+    for part in ("train", "val", "test"):
+        folder(tmp_path / part, count=3)
+    touching = mask(values=(0, 1)).astype(np.uint16)
+    touching[:, 10:] *= 2
+    for index in range(3):
+        save(tmp_path, f"train/instances/{index:02}.png", touching)
+    data = load_data(DataSettings(path=str(tmp_path)))
+    assert [each is not None for each in data.objects] == [index in data.split.train for index in range(9)]
+    assert any(note.startswith("objects are numbered in 3 of 9 images: in the others") for note in data.notes)
+    targets = zip(data.split.train, separated(data).masks, strict=True)
+    assert all((apart < data.masks[index]).any() for index, apart in targets)
+    assert {objects_of(data, index).max() for index in data.split.train} == {2}
+    assert {objects_of(data, index).max() for index in (*data.split.validation, *data.split.test)} == {1}
+
+
+def test_images_without_a_labelled_pixel_are_left_out(tmp_path):
+    """Any prediction of them would be right."""
+    settings = replace(folder(tmp_path, values=(0, 1, 9)), ignore=9)
+    whole = load_data(settings)
+    for name in ("10", "3"):
+        save(tmp_path, f"images/{name}.png", image())
+        save(tmp_path, f"masks/{name}.png", np.full((40, 48), 9, np.uint8))
+    data = load_data(settings)
+    assert "2 images have no labelled pixel and are left out, e.g. images/3.png" in data.notes
+    assert (data.stems, data.fingerprint) == (whole.stems, whole.fingerprint)
+    blank = [(image(), np.full((40, 48), 9, np.uint8)) for _ in range(2)]
+    items = [(image(), mask(values=(0, 1))) for _ in range(5)]
+    some = from_dataset([*blank[:1], *items], "d", DataSettings(ignore=9))
+    assert some.stems == ("1", "2", "3", "4", "5")
+    assert "1 image has no labelled pixel and is left out, e.g. item 0" in some.notes
+    with pytest.raises(DataError, match="no mask has a pixel that is not ignored"):
+        from_dataset(blank, "d", DataSettings(ignore=9))
 
 
 def test_the_fingerprint_tells_content_and_split(tmp_path):

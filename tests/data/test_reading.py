@@ -3,7 +3,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from unetsearch.data.reading import DAMAGED, ReadingError, large_images_allowed, read_image, read_mask
+from unetsearch.data.reading import DAMAGED, ReadingError, large_images_allowed, read_image, read_mask, read_objects
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4)
 COLOUR = np.stack([GREY, GREY + 50, GREY + 100], axis=-1)
@@ -124,7 +124,11 @@ def test_a_coloured_mask_is_refused(tmp_path):
         ),
         (GREY.astype(np.complex64), "has pixels of the type complex64: save it with real numbers"),
         (GREY / 7, "has fractions as values: save it with whole numbers, one for each class"),
-        (GREY.astype(np.int32) * 10**6, "has values from 0 to 11000000: a mask has a small number for each class"),
+        (
+            GREY.astype(np.int32) * 10**6,
+            "has values from 0 to 11000000: a mask has a small number for each class (objects with greater numbers are "
+            "read from a folder instances/)",
+        ),
         (np.stack([GREY] * 2, axis=-1), "has the shape 2x3x4: a mask has one channel"),
     ],
 )
@@ -135,6 +139,17 @@ def test_masks_without_classes_are_refused(tmp_path, values, message):
     with pytest.raises(ReadingError) as error:
         read_mask(tmp_path / "a.tif")
     assert str(error.value) == message
+
+
+def test_objects_with_great_numbers_are_counted_anew(tmp_path):
+    numbers = np.array([[0, 70000, 70000], [9, 0, 2**31 - 1]], np.int32)
+    tifffile.imwrite(tmp_path / "a.tif", numbers)
+    assert read_objects(tmp_path / "a.tif").tolist() == [[0, 2, 2], [1, 0, 3]]
+    tifffile.imwrite(tmp_path / "b.tif", np.where(numbers, numbers, 5))
+    assert read_objects(tmp_path / "b.tif").tolist() == [[1, 3, 3], [2, 1, 4]]
+    few = (numbers % 60000).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "c.tif", few)
+    assert read_objects(tmp_path / "c.tif").tolist() == few.tolist(), "others stay"
 
 
 def test_a_stack_is_refused(tmp_path):

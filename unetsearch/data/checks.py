@@ -154,9 +154,11 @@ def check_depth(data: SegmentationData, depths: Mapping[str, int], crop: int) ->
                 f"take a depth of at most {_deepest(crop)}, or a larger crop"
             )
         if side < needed:
+            deepest = _deepest(side)
+            advice = f"take a depth of at most {deepest}" if deepest else "leave such images out"
             problems.append(
                 f"{name} needs images of at least {needed} px, but {data.name} has images of {side} px "
-                f"({data.stems[smallest]} is {_size(data.images[smallest])}): take a depth of at most {_deepest(side)}"
+                f"({data.stems[smallest]} is {_size(data.images[smallest])}): {advice}"
             )
     if problems:
         raise DataError(problems)

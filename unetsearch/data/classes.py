@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetsearch.data.dataset import IGNORE
-from unetsearch.data.masks import Mask, number_objects, strewn_values, without
+from unetsearch.data.masks import FEWEST_OBJECTS, Mask, number_objects, strewn_values, without
 from unetsearch.space.settings import DataSettings
 
 MOST_CLASSES = 32
@@ -93,7 +93,8 @@ def _clash(settings: DataSettings) -> tuple[str, ...]:
 def _coding(masks: Sequence[Mask], total: Counter[int], settings: DataSettings, instances: bool) -> Coding | Refusal:
     """What each value of `total` means; the pixels to ignore are not counted in it, nor in the masks."""
     if settings.threshold is not None:
-        return _by_threshold(total, settings.threshold)
+        numbered = settings.threshold == 0 and (instances or number_objects(masks, sparse=True))
+        return _by_threshold(total, settings.threshold, numbered=numbered)
     lossy = _lossy(masks)
     if lossy is not None:
         return lossy
@@ -120,14 +121,15 @@ def _coding(masks: Sequence[Mask], total: Counter[int], settings: DataSettings, 
     return _smoothed(masks, total) or _by_value(masks, total)
 
 
-def _by_threshold(total: Counter[int], threshold: int) -> Coding | Refusal:
+def _by_threshold(total: Counter[int], threshold: int, *, numbered: bool) -> Coding | Refusal:
     index = {value: int(value > threshold) for value in total}
     if len(set(index.values())) < 2:
         side = "above" if 1 in index.values() else "at or below"
         return Refusal(
             (f"data.threshold: every mask value ({_range(total)}) is {side} {threshold}: choose one in between",)
         )
-    return _two(total, index, f"mask values above {threshold} are foreground")
+    words = f"mask values above {threshold} are foreground{' and number objects' if numbered else ''}"
+    return replace(_two(total, index, words), numbered=numbered)
 
 
 def _by_name(masks: Sequence[Mask], total: Counter[int], classes: Mapping[str, int]) -> Coding | Refusal:
@@ -189,6 +191,8 @@ def _by_value(masks: Sequence[Mask], total: Counter[int]) -> Coding | Refusal:
         for value in (-1, IGNORE)
         if value in total and (value < 0 or _labels(set(total)))
     ]
+    if len(total) > FEWEST_OBJECTS and not _labels(set(total)):
+        notes.append("if these values number objects, set `data: {threshold: 0}`")
     return Coding(
         names=tuple(str(value) for value in values),
         index={value: number for number, value in enumerate(values)},

@@ -28,7 +28,7 @@ class SegmentationData:
     used). `masks`: each (H, W), uint8, a class index or IGNORE. `groups`: one name an image; a group never
     straddles the split. `classes`: background first. `notes`: what was found and decided, to be printed.
     `fingerprint`: of the content and the split; another one means other data. `objects`: each (H, W), int32, 0 or the
-    number of a single object, where the data tell them apart.
+    number of a single object, or None for an image whose objects have none; None where no image's have.
     """
 
     name: str
@@ -40,7 +40,7 @@ class SegmentationData:
     split: Split
     notes: tuple[str, ...]
     fingerprint: str
-    objects: tuple[NDArray[np.int32], ...] | None = None
+    objects: tuple[NDArray[np.int32] | None, ...] | None = None
 
     @property
     def in_channels(self) -> int:

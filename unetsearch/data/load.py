@@ -26,7 +26,7 @@ from unetsearch.data.checks import (
 from unetsearch.data.choose import Chosen, Members, choose_split
 from unetsearch.data.classes import Coding, Refusal, decide_classes, encode
 from unetsearch.data.dataset import SegmentationData, Split
-from unetsearch.data.layouts import EXPECTED, find_layout
+from unetsearch.data.layouts import EXPECTED, find_layout, natural_key
 from unetsearch.data.masks import Mask, as_mask
 from unetsearch.data.reading import ReadingError
 from unetsearch.data.rings import make_rings
@@ -152,6 +152,7 @@ def _name(root: Path) -> str:
 
 def _checked(found: Found, settings: DataSettings) -> SegmentationData:
     """The data, once nothing speaks against it; else a DataError."""
+    found = _labelled(found, settings.ignore)
     samples, names = found.samples, [sample.image_name for sample in found.samples]
     if not samples:
         nothing = () if any(found.problems) else ("there are no images in it",)
@@ -177,6 +178,7 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
         *channel_notes,
         *constant_images(images, names),
         *coding.notes,
+        *_object_notes(objects, coding),
         *chosen.notes,
     )
     data = SegmentationData(
@@ -197,14 +199,37 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
     return replace(data, notes=(*notes, *absent_classes(data)))
 
 
-def _objects(found: Found, masks: Sequence[Mask], coding: Coding) -> tuple[NDArray[np.int32], ...] | None:
-    """The numbers of the objects, where the data have them."""
+def _labelled(found: Found, ignore: int | None) -> Found:
+    """The same without the images that have no labelled pixel, if others have: any prediction of them is right."""
+    blank = {sample.image_name for sample in found.samples if ignore is not None and (sample.mask == ignore).all()}
+    if not blank or len(blank) == len(found.samples):
+        return found
+    are, example = "s have" if len(blank) > 1 else " has", min(blank, key=natural_key)
+    note = f"{len(blank)} image{are} no labelled pixel and {'are' if len(blank) > 1 else 'is'} left out, e.g. {example}"
+    samples = tuple(sample for sample in found.samples if sample.image_name not in blank)
+    return replace(found, samples=samples, notes=(*found.notes, note))
+
+
+def _objects(found: Found, masks: Sequence[Mask], coding: Coding) -> tuple[NDArray[np.int32] | None, ...] | None:
+    """The numbers of the objects of each image that has them; None where none has."""
+    numbers = [None if coding.numbered else sample.objects for sample in found.samples]
     if not coding.numbered:
-        numbers = [sample.objects for sample in found.samples]
         masks = [as_mask("", each) for each in numbers if each is not None]
-    if len(masks) < len(found.samples):
+    if not masks:
         return None
-    return _made(found, ("objects",), masks, lambda mask: np.maximum(mask.pixels, 0).astype(np.int32))
+    made = iter(_made(found, ("objects",), masks, lambda mask: np.maximum(mask.pixels, 0).astype(np.int32)))
+    return tuple(next(made) if coding.numbered or each is not None else None for each in numbers)
+
+
+def _object_notes(objects: tuple[NDArray[np.int32] | None, ...] | None, coding: Coding) -> tuple[str, ...]:
+    """Which images' objects have numbers of their own."""
+    if objects is None or coding.numbered:
+        return ()
+    count = sum(each is not None for each in objects)
+    if count == len(objects):
+        return ("objects are numbered, in instances/",)
+    words = f"objects are numbered in {count} of {len(objects)} images"
+    return (f"{words}: in the others the connected parts of the foreground are taken for the objects",)
 
 
 def _made(

@@ -67,15 +67,18 @@ def strewn_values(masks: Sequence[Mask], between: Set[int]) -> Set[int]:
     return between - filling if 2 * len(filling) < len(seen) else set()
 
 
-def number_objects(masks: Sequence[Mask]) -> bool:
-    """Whether masks give every object a number of its own: many values from 1 on, nearly all in one piece each."""
+def number_objects(masks: Sequence[Mask], *, sparse: bool = False) -> bool:
+    """Whether masks give every object a number of its own: many values from 1 on, nearly all in one piece each.
+
+    `sparse`: however many numbers are left out between them.
+    """
     crowded = sorted((mask for mask in masks if len(mask.counts) > FEWEST_OBJECTS), key=lambda mask: -len(mask.counts))
-    return bool(crowded) and all(_in_pieces(mask) for mask in crowded[:3])
+    return bool(crowded) and all(_in_pieces(mask, sparse=sparse) for mask in crowded[:3])
 
 
-def _in_pieces(mask: Mask) -> bool:
+def _in_pieces(mask: Mask, *, sparse: bool) -> bool:
     values = [value for value in mask.counts if value > 0]
-    if 0 not in mask.counts or max(values) > 2 * len(values):
+    if 0 not in mask.counts or (max(values) > 2 * len(values) and not sparse):
         return False
     boxes = ndimage.find_objects(mask.pixels.astype(np.int32))
     whole = 0

@@ -53,6 +53,18 @@ def read_image(path: Path) -> Picture:
 
 def read_mask(path: Path) -> NDArray[Any]:
     """A mask as (H, W) whole numbers: a palette's indices, the grey value of a grey RGB file. Raises ReadingError."""
+    return whole_numbers(_one_channel(path))
+
+
+def read_objects(path: Path) -> NDArray[Any]:
+    """Objects as (H, W) whole numbers, 0 where there is none: as in a mask, or counted anew where they are greater.
+
+    Raises ReadingError.
+    """
+    return whole_numbers(_one_channel(path), anew=True)
+
+
+def _one_channel(path: Path) -> NDArray[Any]:
     picture = _read(path, palette_as_colours=False)
     if any("16-bit" in note for note in picture.notes):
         raise ReadingError("is a 16-bit colour file: save it with one channel, a number for each class")
@@ -61,7 +73,7 @@ def read_mask(path: Path) -> NDArray[Any]:
         pixels = pixels[:1]
     if len(pixels) == 3:
         raise ReadingError("is coloured: save it with one channel, a number for each class")
-    return whole_numbers(pixels)
+    return pixels
 
 
 def is_grey(pixels: NDArray[Any]) -> bool:
@@ -83,8 +95,11 @@ def stored_type(pixels: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(pixels)
 
 
-def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
-    """A mask's (1, H, W) or (H, W) values as (H, W) uint8, uint16 or int32 of -1 to 65535. Raises ReadingError."""
+def whole_numbers(pixels: NDArray[Any], *, anew: bool = False) -> NDArray[Any]:
+    """A mask's (1, H, W) or (H, W) values as (H, W) uint8, uint16 or int32 of -1 to 65535. Raises ReadingError.
+
+    `anew`: they number objects, and are counted anew from 1 where they are greater.
+    """
     if pixels.ndim == 3 and len(pixels) == 1:
         pixels = pixels[0]
     if pixels.ndim != 2:
@@ -97,9 +112,16 @@ def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
         raise ReadingError("has fractions as values: save it with whole numbers, one for each class")
     if pixels.dtype == bool or pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels, dtype=np.uint8)
+    most = np.iinfo(np.uint16).max
+    if anew and pixels.size and pixels.max() > most:
+        numbers, places = np.unique(np.maximum(pixels, 0), return_inverse=True)
+        pixels = places.reshape(pixels.shape) + (numbers[0] > 0)
     low, high = (int(pixels.min()), int(pixels.max())) if pixels.size else (0, 0)
-    if low < -1 or high > np.iinfo(np.uint16).max:
-        raise ReadingError(f"has values from {low} to {high}: a mask has a small number for each class")
+    if low < -1 or high > most:
+        raise ReadingError(
+            f"has values from {low} to {high}: a mask has a small number for each class (objects with greater numbers "
+            "are read from a folder instances/)"
+        )
     return np.ascontiguousarray(pixels, dtype=np.int32 if low < 0 else np.uint16)
 
 

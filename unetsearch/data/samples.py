@@ -18,6 +18,7 @@ from unetsearch.data.reading import (
     large_images_allowed,
     read_image,
     read_mask,
+    read_objects,
     stored_type,
     whole_numbers,
 )
@@ -60,7 +61,8 @@ def read_pair(root: Path, pair: Pair) -> Sample | Problems:
             problems.append(f"{path.relative_to(root).as_posix()}: {error}")
             return None
 
-    picture, mask = read(pair.image, read_image), read(pair.mask, read_mask)
+    numbered = pair.objects == pair.mask
+    picture, mask = read(pair.image, read_image), read(pair.mask, read_objects if numbered else read_mask)
     if picture is None or mask is None:
         return tuple(problems)
     objects, notes = _objects(pair, mask)
@@ -85,7 +87,7 @@ def _objects(pair: Pair, mask: NDArray[Any]) -> tuple[NDArray[Any] | None, tuple
         return mask, ()
     folder = f"{pair.objects.parent.name}/"
     try:
-        objects = read_mask(pair.objects)
+        objects = read_objects(pair.objects)
     except ReadingError as error:
         return None, (f"objects have no numbers, the file of an image in {folder} {error}",)
     if objects.shape != mask.shape:

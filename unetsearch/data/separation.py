@@ -22,19 +22,23 @@ class Targets:
 
 def objects_of(data: SegmentationData, index: int) -> Objects:
     """The objects of an image as they were numbered; else the connected parts of its foreground."""
-    mask = data.masks[index]
-    if data.objects is None:
+    mask, numbers = data.masks[index], _numbers(data, index)
+    if numbers is None:
         return connected((mask != 0) & (mask != IGNORE))
-    return np.where(mask == IGNORE, 0, data.objects[index]).astype(np.int32)
+    return np.where(mask == IGNORE, 0, numbers).astype(np.int32)
+
+
+def _numbers(data: SegmentationData, index: int) -> Objects | None:
+    return None if data.objects is None else data.objects[index]
 
 
 def separated(data: SegmentationData) -> Targets:
     """The masks of the training images with a ridge of background between touching objects, and their weight maps.
 
-    Without numbered objects the connected parts of the foreground serve, of which none touch. Made once a data set,
-    of all its images: every split finds them.
+    Where objects have no numbers the connected parts of the foreground serve, of which none touch. Made once a data
+    set, of all its images: every split finds them.
     """
-    objects = None if data.objects is None else [digest_of(each) for each in data.objects]
+    objects = None if data.objects is None else [None if each is None else digest_of(each) for each in data.objects]
     key = key_of("separated", [digest_of(mask) for mask in data.masks], objects)
     arrays = kept(key, lambda: _made(data))
     masks, weights = ([arrays[2 * index + which] for index in data.split.train] for which in (0, 1))
@@ -45,6 +49,6 @@ def _made(data: SegmentationData) -> Iterator[NDArray[Any]]:
     """Mask and weights in turn."""
     for index, mask in enumerate(data.masks):
         objects = objects_of(data, index)
-        apart = objects if data.objects is None else told_apart(objects)
+        apart = objects if _numbers(data, index) is None else told_apart(objects)
         yield np.where((objects > 0) & (apart == 0), 0, mask).astype(np.uint8)
         yield separation_weights(apart)
