@@ -29,7 +29,9 @@ from unetsearch.training.device_data import DeviceData, on_device
 from unetsearch.training.recording import recorder
 
 TURNS = 30
-SHOWN = ("unet-8, depth 1", "unet-8, depth 1, colour", "unet-8", "unet-16", "unet++-8", "unet3+-8", "mobilenetv2")
+SMALLEST = "unet-8, depth 1"
+COLOUR, WEIGHED = f"{SMALLEST}, colour", f"{SMALLEST}, weight map"
+SHOWN = (SMALLEST, COLOUR, WEIGHED, "unet-8", "unet-16", "unet++-8", "unet3+-8", "mobilenetv2")
 
 
 def making(there: DeviceData, recipe: Recipe) -> float:
@@ -61,8 +63,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     device = find_device(parser.parse_args().device)
     NETWORKS["unet-8"] = {"name": "unet", "width": 8}
-    NETWORKS["unet-8, depth 1"] = {"name": "unet", "width": 8, "depth": 1}
-    NETWORKS["unet-8, depth 1, colour"] = {"name": "unet", "width": 8, "depth": 1, "in_channels": 3}
+    NETWORKS[SMALLEST] = NETWORKS[WEIGHED] = {"name": "unet", "width": 8, "depth": 1}
+    NETWORKS[COLOUR] = {**NETWORKS[SMALLEST], "in_channels": 3}
     root = os.environ.get("UNETSEARCH_DATA")
     data = load_data(DataSettings(path=str(Path(root) / "dsb2018_fluo") if root else "cells"))
     colour = replace(data, images=tuple(np.repeat(image, 3, 0) for image in data.images))
@@ -72,7 +74,8 @@ def main() -> None:
     plain, augmented = (making(grey, replace(recipe, augmentation=strength)) for strength in (0.0, 1.0))
     rows = []
     for name in SHOWN:
-        step, shares = beside(name, coloured if name.endswith("colour") else grey, recipe)
+        there = coloured if name == COLOUR else grey
+        step, shares = beside(name, there, replace(recipe, weight_map=name == WEIGHED))
         low, middle, high = quantiles(shares)
         rows.append(f"| {name} | {1000 * step:.1f} | {middle:.1%} | {low:.1%} to {high:.1%} |")
         print(rows[-1], flush=True)
