@@ -4,7 +4,8 @@
 
 Steps at strength 1 (deformation and shades of all samples) beside steps at strength 0, which have their batches made
 too: the median over turns of ten steps each of their ratio within the turn. Beside it, how long batches take that are
-made by themselves. Writes results/augmentation-DEVICE.md.
+made by themselves. Writes results/augmentation-DEVICE.md; on a processor without a compiler, or with
+UNETSEARCH_NATIVE=0, results/augmentation-cpu-plain.md.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from unetsearch.space.settings import DataSettings
 from unetsearch.training.batches import batches
 from unetsearch.training.device import find_device
 from unetsearch.training.device_data import DeviceData, on_device
+from unetsearch.training.pixels import can_blur
 from unetsearch.training.recording import recorder
 
 TURNS = 30
@@ -91,7 +93,10 @@ def main() -> None:
         "|---|---|---|---|",
         *rows,
     ]
-    (RESULTS / f"augmentation-{device.type}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    plain_torch = device.type == "cpu" and not can_blur(torch.empty(1))
+    (RESULTS / f"augmentation-{device.type}{'-plain' if plain_torch else ''}.md").write_text(
+        "\n".join(lines) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":
