@@ -126,8 +126,7 @@ def test_a_coloured_mask_is_refused(tmp_path):
         (GREY / 7, "has fractions as values: save it with whole numbers, one for each class"),
         (
             GREY.astype(np.int32) * 10**6,
-            "has values from 0 to 11000000: a mask has a small number for each class (objects with greater numbers are "
-            "read from a folder instances/)",
+            "has values from 0 to 11000000: a mask has a number up to 65535 for each class or object",
         ),
         (np.stack([GREY] * 2, axis=-1), "has the shape 2x3x4: a mask has one channel"),
     ],

@@ -200,9 +200,18 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
 
 
 def _labelled(found: Found, ignore: int | None) -> Found:
-    """The same without the images that have no labelled pixel, if others have: any prediction of them is right."""
-    blank = {sample.image_name for sample in found.samples if ignore is not None and (sample.mask == ignore).all()}
-    if not blank or len(blank) == len(found.samples):
+    """The same without the images that have no labelled pixel: any prediction of them is right.
+
+    A part all of whose images have none stays, to be refused.
+    """
+
+    def labelled(sample: Sample) -> bool:
+        # another size of the mask is told elsewhere
+        return sample.mask.shape != sample.image.shape[1:] or bool((sample.mask != ignore).any())
+
+    told = {sample.role for sample in found.samples if ignore is not None and labelled(sample)}
+    blank = {sample.image_name for sample in found.samples if sample.role in told and not labelled(sample)}
+    if not blank:
         return found
     are, example = "s have" if len(blank) > 1 else " has", min(blank, key=natural_key)
     note = f"{len(blank)} image{are} no labelled pixel and {'are' if len(blank) > 1 else 'is'} left out, e.g. {example}"
@@ -211,14 +220,17 @@ def _labelled(found: Found, ignore: int | None) -> Found:
 
 
 def _objects(found: Found, masks: Sequence[Mask], coding: Coding) -> tuple[NDArray[np.int32] | None, ...] | None:
-    """The numbers of the objects of each image that has them; None where none has."""
-    numbers = [None if coding.numbered else sample.objects for sample in found.samples]
-    if not coding.numbered:
-        masks = [as_mask("", each) for each in numbers if each is not None]
-    if not masks:
-        return None
-    made = iter(_made(found, ("objects",), masks, lambda mask: np.maximum(mask.pixels, 0).astype(np.int32)))
-    return tuple(next(made) if coding.numbered or each is not None else None for each in numbers)
+    """The numbers of the objects of each image that has them; None where none has.
+
+    A mask of one value does not number them, whatever others do.
+    """
+    numbers: list[Mask | None] = []
+    for sample, mask in zip(found.samples, masks, strict=True):
+        by_mask = mask if coding.numbered and sum(value > 0 for value in mask.counts) > 1 else None
+        numbers.append(by_mask if sample.objects is None else as_mask("", sample.objects))
+    there = [each for each in numbers if each is not None]
+    made = iter(_made(found, ("objects",), there, lambda mask: np.maximum(mask.pixels, 0).astype(np.int32)))
+    return tuple(None if each is None else next(made) for each in numbers) if there else None
 
 
 def _object_notes(objects: tuple[NDArray[np.int32] | None, ...] | None, coding: Coding) -> tuple[str, ...]:

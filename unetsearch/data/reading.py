@@ -12,6 +12,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+MOST = 2**16 - 1
+"""The greatest value of a mask."""
+
 ORIENTATION = 0x0112  # the EXIF tag
 
 DAMAGED = "is damaged or cut off: copy or export it again"
@@ -57,11 +60,16 @@ def read_mask(path: Path) -> NDArray[Any]:
 
 
 def read_objects(path: Path) -> NDArray[Any]:
-    """Objects as (H, W) whole numbers, 0 where there is none: as in a mask, or counted anew where they are greater.
+    """Objects as (H, W) whole numbers, 0 where there is none; counted anew from 1 where some exceed MOST.
 
     Raises ReadingError.
     """
-    return whole_numbers(_one_channel(path), anew=True)
+    pixels = _one_channel(path)
+    if pixels.size and pixels.max() <= MOST:
+        return whole_numbers(pixels)
+    numbers, places = np.unique(np.maximum(pixels, 0), return_inverse=True)
+    whole_numbers(pixels.clip(0, MOST))  # which looks at the rest
+    return np.ascontiguousarray(places.reshape(pixels.shape)[0] + (numbers[0] > 0), dtype=np.int32)
 
 
 def _one_channel(path: Path) -> NDArray[Any]:
@@ -95,11 +103,8 @@ def stored_type(pixels: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(pixels)
 
 
-def whole_numbers(pixels: NDArray[Any], *, anew: bool = False) -> NDArray[Any]:
-    """A mask's (1, H, W) or (H, W) values as (H, W) uint8, uint16 or int32 of -1 to 65535. Raises ReadingError.
-
-    `anew`: they number objects, and are counted anew from 1 where they are greater.
-    """
+def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
+    """A mask's (1, H, W) or (H, W) values as (H, W) uint8, uint16 or int32 of -1 to 65535. Raises ReadingError."""
     if pixels.ndim == 3 and len(pixels) == 1:
         pixels = pixels[0]
     if pixels.ndim != 2:
@@ -112,15 +117,10 @@ def whole_numbers(pixels: NDArray[Any], *, anew: bool = False) -> NDArray[Any]:
         raise ReadingError("has fractions as values: save it with whole numbers, one for each class")
     if pixels.dtype == bool or pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels, dtype=np.uint8)
-    most = np.iinfo(np.uint16).max
-    if anew and pixels.size and pixels.max() > most:
-        numbers, places = np.unique(np.maximum(pixels, 0), return_inverse=True)
-        pixels = places.reshape(pixels.shape) + (numbers[0] > 0)
     low, high = (int(pixels.min()), int(pixels.max())) if pixels.size else (0, 0)
-    if low < -1 or high > most:
+    if low < -1 or high > MOST:
         raise ReadingError(
-            f"has values from {low} to {high}: a mask has a small number for each class (objects with greater numbers "
-            "are read from a folder instances/)"
+            f"has values from {low} to {high}: a mask has a number up to {MOST} for each class or object"
         )
     return np.ascontiguousarray(pixels, dtype=np.int32 if low < 0 else np.uint16)
 

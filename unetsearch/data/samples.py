@@ -61,8 +61,7 @@ def read_pair(root: Path, pair: Pair) -> Sample | Problems:
             problems.append(f"{path.relative_to(root).as_posix()}: {error}")
             return None
 
-    numbered = pair.objects == pair.mask
-    picture, mask = read(pair.image, read_image), read(pair.mask, read_objects if numbered else read_mask)
+    picture, mask = read(pair.image, read_image), read(pair.mask, read_mask)
     if picture is None or mask is None:
         return tuple(problems)
     objects, notes = _objects(pair, mask)
