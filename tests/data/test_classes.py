@@ -110,6 +110,15 @@ def test_numbers_stay_where_all_above_0_are_foreground():
     assert not decided(*sparse, settings=DataSettings(threshold=5000)).numbered
     pieces = blobs(*range(1, 13), *range(1, 13))
     assert not decided(pieces, settings=zero).numbered
+    away = np.hypot(*np.mgrid[-40:40, -40:40])
+    assert not decided(np.maximum(40 - away, 0).astype(np.uint8), settings=zero).numbered, (
+        "distances, as some mark them"
+    )
+
+
+def test_nothing_but_ignored_pixels_is_told_with_a_threshold_too():
+    message = ("no mask has a pixel that is not ignored: there is nothing to learn",)
+    assert refused([[5, 5]], settings=DataSettings(ignore=5, threshold=0)) == message
 
 
 def test_few_numbered_objects_are_objects_where_the_folder_says_so():

@@ -90,8 +90,8 @@ def test_instances_are_the_masks_where_there_are_none_and_number_the_objects_els
     assert pair.objects == tmp_path / "instances" / "a.png"
     touch(tmp_path, "images/b.png", "masks/b.png")
     layout = find_layout(tmp_path)
-    assert [pair.objects for pair in layout.pairs] == [None, None]
-    assert layout.notes[-1] == "instances/: not read, 1 images have no file in it, e.g. b"
+    assert [pair.objects for pair in layout.pairs] == [tmp_path / "instances" / "a.png", None]
+    assert layout.notes[-1] == "instances/: 1 image has no file in it, e.g. b"
 
 
 def test_what_is_no_image_is_skipped(tmp_path):

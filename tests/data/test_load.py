@@ -138,6 +138,45 @@ def test_objects_may_be_numbered_in_one_part_only(tmp_path):
     assert {objects_of(data, index).max() for index in (*data.split.validation, *data.split.test)} == {1}
 
 
+def test_numbers_of_their_own_come_before_those_of_masks(tmp_path):
+    """And a mask of one value does not number objects where others do."""
+    numbers = np.zeros((40, 48), np.uint16)
+    for number in range(12):
+        row, column = 6 * (number // 2) + 1, 20 * (number % 2) + 4
+        numbers[row : row + 4, column : column + 5] = number + 1
+    settings = folder(tmp_path)
+    for index in range(10):
+        save(tmp_path, f"masks/{index:02}.png", numbers if index % 2 else np.where(numbers, 255, 0).astype(np.uint8))
+    for threshold in (None, 0):
+        by_masks = load_data(replace(settings, threshold=threshold))
+        assert [each is not None for each in by_masks.objects] == [False, True] * 5
+        assert {int(objects_of(by_masks, index).max()) for index in range(10)} == {12}
+    for index in range(10):
+        save(tmp_path, f"instances/{index:02}.png", (numbers > 6).astype(np.uint16))
+    assert {int(each.max()) for each in load_data(replace(settings, threshold=0)).objects} == {1}
+
+
+def test_great_numbers_in_masks_are_refused_as_what_is_ignored_would_be_lost(tmp_path):
+    settings = folder(tmp_path)
+    (tmp_path / "masks").rename(tmp_path / "instances")
+    tifffile.imwrite(tmp_path / "instances/00.tif", 70000 * (mask() > 0).astype(np.int32))
+    (tmp_path / "instances/00.png").unlink()
+    with pytest.raises(DataError, match=r"00\.tif: has values from 0 to 70000: a mask has a number up to 65535"):
+        load_data(replace(settings, ignore=255))
+
+
+def test_a_part_without_any_label_is_refused(tmp_path):
+    for part in ("train", "val"):
+        folder(tmp_path / part, count=3, values=(0, 1))
+    settings = DataSettings(path=str(tmp_path), ignore=9)
+    for index in range(2):
+        save(tmp_path, f"val/masks/{index:02}.png", np.full((40, 48), 9, np.uint8))
+    assert load_data(settings).stems[-1] == "val/02"
+    save(tmp_path, "val/masks/02.png", np.full((40, 48), 9, np.uint8))
+    with pytest.raises(DataError, match="no validation image has any foreground"):
+        load_data(settings)
+
+
 def test_images_without_a_labelled_pixel_are_left_out(tmp_path):
     """Any prediction of them would be right."""
     settings = replace(folder(tmp_path, values=(0, 1, 9)), ignore=9)

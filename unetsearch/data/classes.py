@@ -92,6 +92,8 @@ def _clash(settings: DataSettings) -> tuple[str, ...]:
 
 def _coding(masks: Sequence[Mask], total: Counter[int], settings: DataSettings, instances: bool) -> Coding | Refusal:
     """What each value of `total` means; the pixels to ignore are not counted in it, nor in the masks."""
+    if not total:
+        return Refusal(("no mask has a pixel that is not ignored: there is nothing to learn",))
     if settings.threshold is not None:
         numbered = settings.threshold == 0 and (instances or number_objects(masks, sparse=True))
         return _by_threshold(total, settings.threshold, numbered=numbered)
@@ -101,9 +103,7 @@ def _coding(masks: Sequence[Mask], total: Counter[int], settings: DataSettings, 
     if settings.classes != "auto":
         return _by_name(masks, total, settings.classes)
     if len(total) < 2:
-        only = "".join(f"{value}" for value in total)
-        what = f"every pixel of every mask is {only}" if total else "no mask has a pixel that is not ignored"
-        return Refusal((f"{what}: there is nothing to learn",))
+        return Refusal((f"every pixel of every mask is {min(total)}: there is nothing to learn",))
     if instances or number_objects(masks):
         most = max(len(mask.counts) for mask in masks) - 1
         note = f"masks number their objects (up to {most} in one image): any value above 0 is foreground"

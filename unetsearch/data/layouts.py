@@ -179,13 +179,13 @@ def _pair_up(root: Path, folder: Path, role: Role | None) -> Layout:
 
 
 def _numbered(layout: Layout, folder: Path, where: str) -> Layout:
-    """The same with the files that number the objects, if each image has one."""
+    """The same with the files that number the objects of each image that has one."""
     files = {path.stem: path for path in _files(folder)}
     missing = [pair.image.stem for pair in layout.pairs if pair.image.stem not in files]
-    if missing:
-        lack = f"{where}{folder.name}/: not read, {len(missing)} images have no file in it, e.g. {missing[0]}"
-        return replace(layout, notes=(*layout.notes, lack))
-    return replace(layout, pairs=tuple(replace(pair, objects=files[pair.image.stem]) for pair in layout.pairs))
+    count = f"{len(missing)} images have" if len(missing) > 1 else "1 image has"
+    lack = (f"{where}{folder.name}/: {count} no file in it, e.g. {missing[0]}",) if missing else ()
+    pairs = tuple(replace(pair, objects=files.get(pair.image.stem)) for pair in layout.pairs)
+    return replace(layout, pairs=pairs, notes=(*layout.notes, *lack))
 
 
 def _flat(root: Path, folder: Path, role: Role | None) -> Layout:

@@ -70,7 +70,7 @@ def strewn_values(masks: Sequence[Mask], between: Set[int]) -> Set[int]:
 def number_objects(masks: Sequence[Mask], *, sparse: bool = False) -> bool:
     """Whether masks give every object a number of its own: many values from 1 on, nearly all in one piece each.
 
-    `sparse`: however many numbers are left out between them.
+    `sparse`: however many numbers are left out between them; but most must fill areas, which bands do not.
     """
     crowded = sorted((mask for mask in masks if len(mask.counts) > FEWEST_OBJECTS), key=lambda mask: -len(mask.counts))
     return bool(crowded) and all(_in_pieces(mask, sparse=sparse) for mask in crowded[:3])
@@ -81,10 +81,13 @@ def _in_pieces(mask: Mask, *, sparse: bool) -> bool:
     if 0 not in mask.counts or (max(values) > 2 * len(values) and not sparse):
         return False
     boxes = ndimage.find_objects(mask.pixels.astype(np.int32))
+    amid_its_own = ndimage.maximum_filter(mask.pixels, 3) == ndimage.minimum_filter(mask.pixels, 3)
+    flat = _counts(mask.pixels[amid_its_own])
     whole = 0
     sample = values[:: 1 + len(values) // 32]  # enough to tell
     for value in sample:
         pieces, _ = ndimage.label(mask.pixels[boxes[value - 1]] == value, np.ones((3, 3)))
         largest = int(np.bincount(pieces.ravel())[1:].max())
-        whole += largest >= 5 and largest >= 0.9 * mask.counts[value]
+        fills = not sparse or flat.get(value, 0) >= FLAT * mask.counts[value]
+        whole += fills and largest >= 5 and largest >= 0.9 * mask.counts[value]
     return whole >= 0.75 * len(sample)

@@ -1,5 +1,6 @@
 """The batch size that the memory holds, found before a study begins: one for all its trainings."""
 
+import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ SHARE = 0.6
 """Of a slot's free memory that a step of the greatest network may take: images and evaluations need some too."""
 
 MEASURED = 512
-"""Pixels a side of the largest crop that is measured: a larger one takes at most as much more as it has more pixels."""
+"""Pixels a side of the largest crop that is measured: a larger one takes as much more as it has pixels."""
 
 STATE_BYTES = 20
 """A parameter, its gradient, its average, and two moments, 4 bytes each, stay between steps."""
@@ -67,6 +68,7 @@ def _fitting(space: SearchSpace, device: torch.device, sharing: int) -> int:
     small = replace(greatest, recipe=replace(greatest.recipe, crop=min(wanted, MEASURED)))
     two, four = (step_bytes(small, device, count) for count in (2, 4))
     if device.type == "cuda":
+        gc.collect()  # a process's first optimizer holds itself
         torch.cuda.empty_cache()  # the trainers are other processes
     crop = max((four - two) / 2, 1.0)
     count = (limit - (two - 2 * crop)) / crop * (small.recipe.crop / wanted) ** 2
