@@ -1,5 +1,6 @@
 """A study's folder that is not one, or not this study's: exit status 2, one clear message, nothing changed on disk."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,22 @@ def test_an_output_folder_that_cannot_be_written(here, call):
     )
 
 
+def test_other_numbers_of_objects_are_other_data_where_they_count(here, call):
+    """For maps of weights and for F1 of objects; a study of Dice goes on."""
+    shutil.copytree("data/masks", "data/instances")
+    ways = (("map", "training.weight_map=true"), ("f1", "objectives=[object_f1, params]"), ("dice", "search.seed=0"))
+
+    def run(name, given):
+        return call("run", "tiny.yaml", "--data", "data", "--out", name, "--set", given, "--trials", "1")
+
+    assert [run(*way)[0] for way in ways] == [0, 0, 0]
+    assert [run(*way)[0] for way in ways] == [0, 0, 0], "the same go on"
+    Image.fromarray(np.zeros((24, 20), np.uint8)).save("data/instances/0.png")
+    again = [run(*way) for way in ways]
+    assert [status for status, *_ in again] == [2, 2, 0]
+    assert "holds a study of other data (images, masks, split, or numbers of objects changed)" in again[0][2]
+
+
 def test_a_folder_of_another_study(study, call):
     before = {path: path.stat().st_mtime_ns for path in study.rglob("*")}
     advice = "give another folder with --out, or the same settings to continue it"
@@ -25,10 +42,11 @@ def test_a_folder_of_another_study(study, call):
         f"unetsearch: study: holds a study of another space; {advice}\n  architecture.width: 4 there, 8 here\n",
     )
     Image.fromarray(np.zeros((24, 20), np.uint8)).save("data/masks/0.png")
+    changed = "images, masks, split, or numbers of objects changed"
     assert call("run", "tiny.yaml", "--data", "data", "--out", "study") == (
         2,
         "",
-        f"unetsearch: study: holds a study of other data (images, masks or split changed); {advice}\n",
+        f"unetsearch: study: holds a study of other data ({changed}); {advice}\n",
     )
     assert {path: path.stat().st_mtime_ns for path in study.rglob("*")} == before
 

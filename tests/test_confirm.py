@@ -211,7 +211,10 @@ def test_fewer_images_than_folds_are_said(study):
             ("--folds", "1"),
             "study: --folds 1 would test all images at once and train on none; take 2 or more, or --no-nested",
         ),
-        (("--data", "elsewhere"), "study: was searched on other data (images, masks or split changed)"),
+        (
+            ("--data", "elsewhere"),
+            "study: was searched on other data (images, masks, split, or numbers of objects changed)",
+        ),
         (("--device", "abacus"), None),
     ],
 )

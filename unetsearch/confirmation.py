@@ -24,7 +24,7 @@ from unetsearch.search.confirmed import Confirmed, Plan, open_confirmed, read_co
 from unetsearch.search.events import Event, Noted, SearchedAgain
 from unetsearch.search.finalists import candidates, chosen, finalists, labels_of
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, owned
-from unetsearch.search.opening import IN_MEMORY, Opened, load_for, reopen
+from unetsearch.search.opening import DATA_CHANGED, IN_MEMORY, Opened, load_for, other_data, reopen
 from unetsearch.search.pool import Pool
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.whole import search, setups
@@ -153,8 +153,8 @@ def _same_data(folder: StudyFolder, opened: Opened, data: Any) -> SegmentationDa
     if data is None and opened.space.data.path == IN_MEMORY:
         raise StudyError(f"{folder.path}: its data came from Python; give them again (data=)")
     loaded, _ = load_for(opened.space, data)
-    if loaded.fingerprint != opened.facts["fingerprint"]:
-        raise StudyError(f"{folder.path}: was searched on other data (images, masks or split changed)")
+    if other_data(opened.facts, opened.space, loaded):
+        raise StudyError(f"{folder.path}: was searched on other data ({DATA_CHANGED})")
     return loaded
 
 

@@ -192,6 +192,8 @@ def test_images_without_a_labelled_pixel_are_left_out(tmp_path):
     some = from_dataset([*blank[:1], *items], "d", DataSettings(ignore=9))
     assert some.stems == ("1", "2", "3", "4", "5")
     assert "1 image has no labelled pixel and is left out, e.g. item 0" in some.notes
+    with pytest.raises(DataError, match=r"2 images have no labelled pixel and are left out, e\.g\. item 0$"):
+        from_dataset([*blank, *items[:1]], "d", DataSettings(ignore=9))
     with pytest.raises(DataError, match="no mask has a pixel that is not ignored"):
         from_dataset(blank, "d", DataSettings(ignore=9))
 

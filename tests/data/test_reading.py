@@ -149,6 +149,9 @@ def test_objects_with_great_numbers_are_counted_anew(tmp_path):
     few = (numbers % 60000).astype(np.uint16)
     tifffile.imwrite(tmp_path / "c.tif", few)
     assert read_objects(tmp_path / "c.tif").tolist() == few.tolist(), "others stay"
+    tifffile.imwrite(tmp_path / "d.tif", numbers + np.float32(0.5))
+    with pytest.raises(ReadingError, match=r"^has fractions as values"):
+        read_objects(tmp_path / "d.tif")
 
 
 def test_a_stack_is_refused(tmp_path):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress
+from operator import not_
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -204,29 +206,30 @@ def _labelled(found: Found, ignore: int | None) -> Found:
 
     A part all of whose images have none stays, to be refused.
     """
-
-    def labelled(sample: Sample) -> bool:
-        # another size of the mask is told elsewhere
-        return sample.mask.shape != sample.image.shape[1:] or bool((sample.mask != ignore).any())
-
-    told = {sample.role for sample in found.samples if ignore is not None and labelled(sample)}
-    blank = {sample.image_name for sample in found.samples if sample.role in told and not labelled(sample)}
+    if ignore is None:
+        return found
+    # of another size than its image a mask is told of elsewhere
+    labelled = [each.mask.shape != each.image.shape[1:] or (each.mask != ignore).any() for each in found.samples]
+    parts = {sample.role for sample, there in zip(found.samples, labelled, strict=True) if there}
+    stays = [there or sample.role not in parts for sample, there in zip(found.samples, labelled, strict=True)]
+    blank = sorted((each.image_name for each in compress(found.samples, map(not_, stays))), key=natural_key)
     if not blank:
         return found
-    are, example = "s have" if len(blank) > 1 else " has", min(blank, key=natural_key)
-    note = f"{len(blank)} image{are} no labelled pixel and {'are' if len(blank) > 1 else 'is'} left out, e.g. {example}"
-    samples = tuple(sample for sample in found.samples if sample.image_name not in blank)
-    return replace(found, samples=samples, notes=(*found.notes, note))
+    count, are = (f"{len(blank)} images have", "are") if len(blank) > 1 else ("1 image has", "is")
+    note = f"{count} no labelled pixel and {are} left out, e.g. {blank[0]}"
+    samples = tuple(compress(found.samples, stays))
+    return replace(found, samples=samples, notes=(*found.notes, note), advice=(*found.advice, note))
 
 
 def _objects(found: Found, masks: Sequence[Mask], coding: Coding) -> tuple[NDArray[np.int32] | None, ...] | None:
     """The numbers of the objects of each image that has them; None where none has.
 
-    A mask of one value does not number them, whatever others do.
+    A mask with one value of the foreground does not number them, whatever others do.
     """
     numbers: list[Mask | None] = []
     for sample, mask in zip(found.samples, masks, strict=True):
-        by_mask = mask if coding.numbered and sum(value > 0 for value in mask.counts) > 1 else None
+        several = sum(coding.index[value] == 1 for value in mask.counts) > 1
+        by_mask = mask if coding.numbered and several else None
         numbers.append(by_mask if sample.objects is None else as_mask("", sample.objects))
     there = [each for each in numbers if each is not None]
     made = iter(_made(found, ("objects",), there, lambda mask: np.maximum(mask.pixels, 0).astype(np.int32)))

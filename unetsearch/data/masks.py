@@ -48,6 +48,11 @@ def _counts(pixels: NDArray[Any]) -> dict[int, int]:
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
+def _flat(pixels: NDArray[Any]) -> dict[int, int]:
+    """How many pixels of each value lie amid 3x3 px of theirs."""
+    return _counts(pixels[ndimage.maximum_filter(pixels, 3) == ndimage.minimum_filter(pixels, 3)])
+
+
 def strewn_values(masks: Sequence[Mask], between: Set[int]) -> Set[int]:
     """Those of the values `between` the lowest and the highest that fill no area, if they are most of them; else none.
 
@@ -60,9 +65,8 @@ def strewn_values(masks: Sequence[Mask], between: Set[int]) -> Set[int]:
     inner.sort(key=lambda entry: (len(entry[0]), sum(entry[0].values())), reverse=True)
     for counts, pixels in inner[:JUDGED]:
         if counts:
-            amid_its_own = ndimage.maximum_filter(pixels, 3) == ndimage.minimum_filter(pixels, 3)
             seen.update(counts)
-            flat.update(_counts(pixels[amid_its_own]))
+            flat.update(_flat(pixels))
     filling = {value for value, count in seen.items() if flat[value] >= FLAT * count}
     return between - filling if 2 * len(filling) < len(seen) else set()
 
@@ -81,13 +85,12 @@ def _in_pieces(mask: Mask, *, sparse: bool) -> bool:
     if 0 not in mask.counts or (max(values) > 2 * len(values) and not sparse):
         return False
     boxes = ndimage.find_objects(mask.pixels.astype(np.int32))
-    amid_its_own = ndimage.maximum_filter(mask.pixels, 3) == ndimage.minimum_filter(mask.pixels, 3)
-    flat = _counts(mask.pixels[amid_its_own])
+    flat = _flat(mask.pixels) if sparse else mask.counts
     whole = 0
     sample = values[:: 1 + len(values) // 32]  # enough to tell
     for value in sample:
         pieces, _ = ndimage.label(mask.pixels[boxes[value - 1]] == value, np.ones((3, 3)))
         largest = int(np.bincount(pieces.ravel())[1:].max())
-        fills = not sparse or flat.get(value, 0) >= FLAT * mask.counts[value]
+        fills = flat.get(value, 0) >= FLAT * mask.counts[value]
         whole += fills and largest >= 5 and largest >= 0.9 * mask.counts[value]
     return whole >= 0.75 * len(sample)

@@ -64,12 +64,11 @@ def read_objects(path: Path) -> NDArray[Any]:
 
     Raises ReadingError.
     """
-    pixels = _one_channel(path)
-    if pixels.size and pixels.max() <= MOST:
-        return whole_numbers(pixels)
+    pixels = _whole(_one_channel(path))
+    if not pixels.size or pixels.max() <= MOST:
+        return _small(pixels)
     numbers, places = np.unique(np.maximum(pixels, 0), return_inverse=True)
-    whole_numbers(pixels.clip(0, MOST))  # which looks at the rest
-    return np.ascontiguousarray(places.reshape(pixels.shape)[0] + (numbers[0] > 0), dtype=np.int32)
+    return np.ascontiguousarray(places.reshape(pixels.shape) + (numbers[0] > 0), dtype=np.int32)
 
 
 def _one_channel(path: Path) -> NDArray[Any]:
@@ -105,6 +104,11 @@ def stored_type(pixels: NDArray[Any]) -> NDArray[Any]:
 
 def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
     """A mask's (1, H, W) or (H, W) values as (H, W) uint8, uint16 or int32 of -1 to 65535. Raises ReadingError."""
+    return _small(_whole(pixels))
+
+
+def _whole(pixels: NDArray[Any]) -> NDArray[Any]:
+    """(1, H, W) or (H, W) as (H, W), of whole numbers. Raises ReadingError."""
     if pixels.ndim == 3 and len(pixels) == 1:
         pixels = pixels[0]
     if pixels.ndim != 2:
@@ -115,6 +119,11 @@ def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
         )
     if pixels.dtype.kind == "f" and not np.array_equal(pixels, np.round(pixels)):
         raise ReadingError("has fractions as values: save it with whole numbers, one for each class")
+    return pixels
+
+
+def _small(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers as uint8, uint16 or int32 of -1 to 65535. Raises ReadingError."""
     if pixels.dtype == bool or pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels, dtype=np.uint8)
     low, high = (int(pixels.min()), int(pixels.max())) if pixels.size else (0, 0)

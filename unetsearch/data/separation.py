@@ -32,14 +32,18 @@ def _numbers(data: SegmentationData, index: int) -> Objects | None:
     return None if data.objects is None else data.objects[index]
 
 
+def numbering(data: SegmentationData) -> list[str | None] | None:
+    """What tells the numbers of the objects from others, of each image that has them; None where none has."""
+    return None if data.objects is None else [None if each is None else digest_of(each) for each in data.objects]
+
+
 def separated(data: SegmentationData) -> Targets:
     """The masks of the training images with a ridge of background between touching objects, and their weight maps.
 
     Where objects have no numbers the connected parts of the foreground serve, of which none touch. Made once a data
     set, of all its images: every split finds them.
     """
-    objects = None if data.objects is None else [None if each is None else digest_of(each) for each in data.objects]
-    key = key_of("separated", [digest_of(mask) for mask in data.masks], objects)
+    key = key_of("separated", [digest_of(mask) for mask in data.masks], numbering(data))
     arrays = kept(key, lambda: _made(data))
     masks, weights = ([arrays[2 * index + which] for index in data.split.train] for which in (0, 1))
     return Targets(masks, weights)

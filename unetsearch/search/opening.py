@@ -16,6 +16,8 @@ import yaml
 from unetsearch import __version__
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.data.load import from_dataset, load_data
+from unetsearch.data.separation import numbering
+from unetsearch.data.store import key_of
 from unetsearch.errors import StudyError
 from unetsearch.files import write_atomically
 from unetsearch.graph.references import baseline_architecture
@@ -32,6 +34,8 @@ from unetsearch.space.space import SearchSpace
 
 IN_MEMORY = "in memory"
 """What stands for the path of a data set that came from Python."""
+
+DATA_CHANGED = "images, masks, split, or numbers of objects changed"
 
 FACTS = "facts"
 """The user attribute of the Optuna study that holds what is known of data and machine."""
@@ -146,8 +150,20 @@ def _check_same(
     if changed:
         lines = [f"  {key}: {before.get(key, 'nothing')} there, {after.get(key, 'nothing')} here" for key in changed]
         raise StudyError("\n".join([f"{where}: holds a study of another space; {advice}", *lines]))
-    if facts["fingerprint"] != data.fingerprint:
-        raise StudyError(f"{where}: holds a study of other data (images, masks or split changed); {advice}")
+    if other_data(facts, here, data):
+        raise StudyError(f"{where}: holds a study of other data ({DATA_CHANGED}); {advice}")
+
+
+def other_data(facts: Mapping[str, Any], space: SearchSpace, data: SegmentationData) -> bool:
+    """Whether a study with these facts was one of other data; studies begun by 0.1.0 know of no objects."""
+    objects = _numbering(space, data)
+    return bool(facts["fingerprint"] != data.fingerprint or facts.get("objects", objects) != objects)
+
+
+def _numbering(space: SearchSpace, data: SegmentationData) -> str | None:
+    """The numbers of the objects, where they count: in the scores, or for the maps of weights."""
+    counted = "object_f1" in space.objectives or space.recipe.weight_map
+    return key_of(numbering(data)) if counted else None
 
 
 def _comparable(space: SearchSpace) -> dict[str, str]:
@@ -179,6 +195,7 @@ def _facts(space: SearchSpace, data: SegmentationData, device: str) -> dict[str,
     return {
         "space": dump_space(replace(space, data=replace(space.data, path=data.name))),
         "fingerprint": data.fingerprint,
+        "objects": _numbering(space, data),
         "data": data.name,
         "notes": list(data.notes),
         "classes": list(data.classes),

@@ -68,7 +68,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     torch.set_num_threads(setup.threads)  # before any work: two trainers with all threads each are far slower
     torch.set_num_interop_threads(1)
     if os.environ.get(DETERMINISTIC):
-        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # without it cuBLAS is not
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # else cuBLAS is not deterministic
         torch.use_deterministic_algorithms(True, warn_only=True)
     device = torch.device(setup.device)
     if device.type == "cuda" and device.index is not None:
