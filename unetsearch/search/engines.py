@@ -13,7 +13,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.engine import URL, make_url
 
 from unetsearch.errors import StudyError
-from unetsearch.search.patience import first_line, is_passing, reason, scrub
+from unetsearch.search.patience import cause_line, is_passing, reason, scrub
 
 JOURNAL = "journal:"
 
@@ -124,7 +124,7 @@ def open_database(storage: str, *, create: bool, grace: int) -> RDBStorage:
             if attempt == 4:
                 raise  # two machines made the tables at once, the first time
         except sqlalchemy.exc.OperationalError as error:
-            why = scrub(first_line(error), secrets_of(storage))
+            why = scrub(cause_line(error), secrets_of(storage))
             raise StudyError(f"{shown}: cannot be reached ({why}); look at host, user, password and database") from None
     raise AssertionError("not reached")
 
@@ -193,7 +193,7 @@ def open_journal(storage: str, *, create: bool) -> JournalStorage:
         why = reason(error) or f"cannot be read ({error.strerror or error})"
         raise StudyError(f"{storage}: {why}") from None
     except (ValueError, KeyError, TypeError) as error:
-        why = f"cannot be read as an Optuna journal ({first_line(error)})"
+        why = f"cannot be read as an Optuna journal ({cause_line(error)})"
         raise StudyError(f"{storage}: {why}; put a copy of it back, or give another path") from None
 
 
@@ -235,7 +235,7 @@ def understood(error: Exception, shown: str, storage: str | None) -> StudyError:
     """What a storage raised while it was opened, as one message."""
     if isinstance(error, StudyError):
         return error
-    line = scrub(first_line(error), secrets_of(storage))
+    line = scrub(cause_line(error), secrets_of(storage))
     if (why := reason(error)) and ("full" in why or "locked" in why):
         return StudyError(f"{shown}: {why}")
     if storage is None:

@@ -63,7 +63,7 @@ class Patience:
                     if (message := reason(error)) is None:
                         raise
                     raise WorkFailedError(f"{self.shown}: {message}") from None
-                why = scrub(first_line(error), self.secrets)
+                why = scrub(cause_line(error), self.secrets)
             self.interrupted = time.monotonic()
             if self.interrupted - began > LIMIT:
                 raise WorkFailedError(
@@ -110,7 +110,7 @@ def reason(error: BaseException) -> str | None:
     return None
 
 
-def first_line(error: BaseException) -> str:
+def cause_line(error: BaseException) -> str:
     """What an error says in one line: that of the driver, where there is one."""
     cause = error.__cause__ or error
     cause = getattr(cause, "orig", None) or cause
