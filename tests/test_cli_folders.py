@@ -17,19 +17,25 @@ def test_an_output_folder_that_cannot_be_written(here, call):
     )
 
 
-def test_other_numbers_of_objects_are_other_data_where_they_count(here, call):
+def test_other_numbers_of_objects_are_other_data_where_they_count(here, call, monkeypatch):
     """For maps of weights and for F1 of objects; a study of Dice goes on."""
     shutil.copytree("data/masks", "data/instances")
-    ways = (("map", "training.weight_map=true"), ("f1", "objectives=[object_f1, params]"), ("dice", "search.seed=0"))
+    ways = (
+        ("map", "training.weight_map=true"),
+        ("maps", "training.weight_map=[true, false]"),
+        ("f1", "objectives=[object_f1, params]"),
+        ("dice", "search.seed=0"),
+    )
 
     def run(name, given):
         return call("run", "tiny.yaml", "--data", "data", "--out", name, "--set", given, "--trials", "1")
 
-    assert [run(*way)[0] for way in ways] == [0, 0, 0]
-    assert [run(*way)[0] for way in ways] == [0, 0, 0], "the same go on"
+    assert [run(*way)[0] for way in ways] == [0, 0, 0, 0]
+    monkeypatch.setattr("unetsearch.data.store.VERSION", -1)
+    assert [run(*way)[0] for way in ways] == [0, 0, 0, 0], "the same go on, whatever the cache"
     Image.fromarray(np.zeros((24, 20), np.uint8)).save("data/instances/0.png")
     again = [run(*way) for way in ways]
-    assert [status for status, *_ in again] == [2, 2, 0]
+    assert [status for status, *_ in again] == [2, 2, 2, 0]
     assert "holds a study of other data (images, masks, split, or numbers of objects changed)" in again[0][2]
 
 

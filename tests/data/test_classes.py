@@ -5,7 +5,6 @@ from scipy import ndimage
 from tests.data.codings import blobs, decided, refused
 from unetsearch.data.classes import encode
 from unetsearch.data.dataset import IGNORE
-from unetsearch.data.masks import as_mask
 from unetsearch.space.settings import DataSettings
 
 
@@ -57,7 +56,7 @@ def test_the_ignore_value_is_no_class(ignore):
     coding = decided(mask.astype(np.int32), settings=DataSettings(ignore=ignore))
     assert coding.names == ("background", "foreground")
     assert coding.notes[-1] == f"`data: {{ignore: {ignore}}}` marks 33.3 % of all pixels"
-    np.testing.assert_array_equal(encode(as_mask("a", mask.astype(np.int32)), coding), [[0, 0, 0, 1, IGNORE, IGNORE]])
+    np.testing.assert_array_equal(encode(mask.astype(np.int32), coding), [[0, 0, 0, 1, IGNORE, IGNORE]])
 
 
 def test_an_ignore_value_that_never_occurs_is_noted():
@@ -106,10 +105,18 @@ def test_numbers_stay_where_all_above_0_are_foreground():
         assert coding.numbered
         assert coding.notes[0].startswith("mask values above 0 are foreground and number objects (")
     assert decided(blobs(1, 2, 3), instances=True, settings=zero).numbered
-    assert not decided(blobs(1, 2, 3), settings=zero).numbered
+    few = decided(blobs(1, 2, 3), settings=zero)
+    assert not few.numbered
+    assert few.notes[-1] == (
+        "its values are not taken for numbers of objects: if they are, name the folder of these masks instances/"
+    )
+    assert len(decided(blobs(255), settings=zero).notes) == 1, "one value needs no word"
     assert not decided(*sparse, settings=DataSettings(threshold=5000)).numbered
     pieces = blobs(*range(1, 13), *range(1, 13))
     assert not decided(pieces, settings=zero).numbered
+    specks = np.zeros((20, 20), np.uint8)
+    specks[::2, ::2] = np.arange(1, 101).reshape(10, 10)
+    assert "101 mask values" in refused(specks)[0], "too small for objects"
     away = np.hypot(*np.mgrid[-40:40, -40:40])
     assert not decided(np.maximum(40 - away, 0).astype(np.uint8), settings=zero).numbered, (
         "distances, as some mark them"

@@ -9,7 +9,6 @@ from scipy import ndimage
 
 from tests.data.codings import AUTO, decided, disc, masks, refused
 from unetsearch.data.classes import Coding, decide_classes, encode
-from unetsearch.data.masks import as_mask
 from unetsearch.space.settings import DataSettings
 
 
@@ -113,7 +112,7 @@ def test_jpeg_masks_of_more_than_two_values_are_refused(white, threshold, settin
         f"for two classes, set `data: {{threshold: {threshold}}}`",
     )
     coding = decided(lossy, settings=DataSettings(threshold=threshold))
-    assert ((encode(as_mask("", lossy), coding) > 0) == (clean > 0)).mean() > 0.95
+    assert ((encode(lossy, coding) > 0) == (clean > 0)).mean() > 0.95
 
 
 def test_jpeg_masks_of_two_values_are_read():
@@ -125,7 +124,7 @@ def test_jpeg_masks_of_two_values_are_read():
 def test_a_threshold_makes_two_classes():
     smooth = ndimage.gaussian_filter(disc(), 1.0)
     coding = decided(smooth, settings=DataSettings(threshold=127))
-    np.testing.assert_array_equal(encode(as_mask("a", smooth), coding), smooth > 127)
+    np.testing.assert_array_equal(encode(smooth, coding), smooth > 127)
     share = 100 * (smooth > 127).mean()
     assert coding.notes == (f"mask values above 127 are foreground ({share:.1f} % of the pixels)",)
 

@@ -92,6 +92,11 @@ def test_instances_are_the_masks_where_there_are_none_and_number_the_objects_els
     layout = find_layout(tmp_path)
     assert [pair.objects for pair in layout.pairs] == [tmp_path / "instances" / "a.png", None]
     assert layout.notes[-1] == "instances/: 1 image has no file in it, e.g. b"
+    touch(tmp_path, "instances/b_label.png")
+    assert [pair.objects.name for pair in find_layout(tmp_path).pairs] == ["a.png", "b_label.png"]
+    touch(tmp_path, "instances/b.tif")
+    double = "instances/b.tif and instances/b_label.png: two files for one name: keep one"
+    assert [line for kind in find_layout(tmp_path).problems for line in kind] == [double]
 
 
 def test_what_is_no_image_is_skipped(tmp_path):

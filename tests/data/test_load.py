@@ -107,16 +107,22 @@ def test_objects_that_are_numbered_beside_the_masks(tmp_path):
         save(tmp_path, f"instances/{path.name}", 300 * mask(values=(0, 1)).astype(np.uint16))
     data = load_data(settings)
     assert {int(each.max()) for each in data.objects} == {300}
-    assert "objects are numbered, in instances/" in data.notes
+    assert "objects are numbered in instances/" in data.notes
     assert data.masks[0].max() == 1
     assert data.fingerprint == plain.fingerprint, "a study of the same images and masks goes on"
     save(tmp_path, "instances/00.png", np.zeros((3, 4), np.uint16))
     without = load_data(settings)
     assert [each is None for each in without.objects] == [True] + [False] * 9
-    rest = "objects are numbered in 9 of 10 images: in the others the connected parts of the foreground are taken for "
-    assert rest + "the objects" in without.notes
+    rest = (
+        "1 image has no numbers of objects, e.g. images/00.png: there the connected parts of the foreground are taken "
+    )
+    assert {"objects are numbered in instances/ for 9 of 10 images", rest + "for the objects"} <= set(without.notes)
     note = "objects have no numbers, the file of an image in instances/ has another size: 1 image, e.g. images/00.png"
     assert note in without.notes
+    save(tmp_path, "instances/00.png", (mask(values=(0, 1)) == 0).astype(np.uint16))
+    assert load_data(settings).objects[0] is None, "no object in the foreground"
+    save(tmp_path, "instances/00.png", mask(values=(0, 1)).astype(np.uint16) + 1)
+    assert np.array_equal(objects_of(load_data(settings), 0) > 0, data.masks[0] > 0), "and none outside"
     save(tmp_path, "instances/00.png", np.random.default_rng(0).integers(0, 255, (40, 48, 3)).astype(np.uint8))
     assert any("the file of an image in instances/ is coloured" in note for note in load_data(settings).notes)
 
@@ -131,7 +137,8 @@ def test_objects_may_be_numbered_in_one_part_only(tmp_path):
         save(tmp_path, f"train/instances/{index:02}.png", touching)
     data = load_data(DataSettings(path=str(tmp_path)))
     assert [each is not None for each in data.objects] == [index in data.split.train for index in range(9)]
-    assert any(note.startswith("objects are numbered in 3 of 9 images: in the others") for note in data.notes)
+    assert "objects are numbered in instances/ for 3 of 9 images" in data.notes
+    assert any(note.startswith("6 images have no numbers of objects, e.g. test/images/00.png") for note in data.notes)
     targets = zip(data.split.train, separated(data).masks, strict=True)
     assert all((apart < data.masks[index]).any() for index, apart in targets)
     assert {objects_of(data, index).max() for index in data.split.train} == {2}
@@ -139,7 +146,7 @@ def test_objects_may_be_numbered_in_one_part_only(tmp_path):
 
 
 def test_numbers_of_their_own_come_before_those_of_masks(tmp_path):
-    """And a mask of one value does not number objects where others do."""
+    """And a mask of one value in several pieces does not number objects where others do."""
     numbers = np.zeros((40, 48), np.uint16)
     for number in range(12):
         row, column = 6 * (number // 2) + 1, 20 * (number % 2) + 4
@@ -151,9 +158,19 @@ def test_numbers_of_their_own_come_before_those_of_masks(tmp_path):
         by_masks = load_data(replace(settings, threshold=threshold))
         assert [each is not None for each in by_masks.objects] == [False, True] * 5
         assert {int(objects_of(by_masks, index).max()) for index in range(10)} == {12}
+        assert any(note.startswith("5 images have no numbers of objects") for note in by_masks.notes)
+    alone = np.zeros_like(numbers)
+    alone[4:9, 4:9], alone[30, 30] = 7, 7  # with a stray pixel
+    save(tmp_path, "masks/01.png", alone)
+    assert set(np.unique(objects_of(load_data(settings), 1))) == {0, 7}
     for index in range(10):
-        save(tmp_path, f"instances/{index:02}.png", (numbers > 6).astype(np.uint16))
-    assert {int(each.max()) for each in load_data(replace(settings, threshold=0)).objects} == {1}
+        save(tmp_path, f"instances/{index:02}.png", np.where(numbers > 6, 1, 0).astype(np.uint16))
+    settings = replace(settings, threshold=0)
+    assert load_data(settings).objects[1] is None, "its file has none in the foreground"
+    save(tmp_path, "masks/01.png", numbers)
+    data = load_data(settings)
+    assert {int(each.max()) for each in data.objects} == {1}
+    assert "objects are numbered in instances/, and not by their masks" in data.notes
 
 
 def test_great_numbers_in_masks_are_refused_as_what_is_ignored_would_be_lost(tmp_path):
@@ -161,7 +178,7 @@ def test_great_numbers_in_masks_are_refused_as_what_is_ignored_would_be_lost(tmp
     (tmp_path / "masks").rename(tmp_path / "instances")
     tifffile.imwrite(tmp_path / "instances/00.tif", 70000 * (mask() > 0).astype(np.int32))
     (tmp_path / "instances/00.png").unlink()
-    with pytest.raises(DataError, match=r"00\.tif: has values from 0 to 70000: a mask has a number up to 65535"):
+    with pytest.raises(DataError, match=r"00\.tif: has values from 0 to 70000: a mask has a number from -1 to 65535"):
         load_data(replace(settings, ignore=255))
 
 
@@ -174,6 +191,34 @@ def test_a_part_without_any_label_is_refused(tmp_path):
     assert load_data(settings).stems[-1] == "val/02"
     save(tmp_path, "val/masks/02.png", np.full((40, 48), 9, np.uint8))
     with pytest.raises(DataError, match="no validation image has any foreground"):
+        load_data(settings)
+    at_random = load_data(replace(settings, split=replace(settings.split, by="random", test=0)))
+    assert at_random.stems == ("train/00", "train/01", "train/02")
+    assert "3 images have no labelled pixel and are left out, e.g. val/images/00.png" in at_random.notes
+    save(tmp_path, "val/masks/02.png", np.zeros((40, 48), np.uint8))
+    left = (
+        r"no validation image has any foreground(.|\n)*\n2 images have no labelled pixel and are left out, e\.g\. val"
+    )
+    with pytest.raises(DataError, match=left):
+        load_data(settings)
+
+
+def test_images_to_test_on_without_any_label_are_left_out(tmp_path):
+    """As where those of a challenge are kept back: they would have a Dice of 1."""
+    for part in ("train", "val", "test"):
+        folder(tmp_path / part, count=3, values=(0, 1))
+    for index in range(3):
+        save(tmp_path, f"test/masks/{index:02}.png", np.full((40, 48), 9, np.uint8))
+    data = load_data(DataSettings(path=str(tmp_path), ignore=9))
+    assert data.stems == ("train/00", "train/01", "train/02", "val/00", "val/01", "val/02")
+    assert any("3 validation and 1 test images" in note for note in data.notes), data.notes
+    assert "3 images have no labelled pixel and are left out, e.g. test/images/00.png" in data.notes
+
+
+def test_a_mask_of_another_size_is_told_of_though_it_has_no_label(tmp_path):
+    settings = replace(folder(tmp_path, values=(0, 1)), ignore=9)
+    save(tmp_path, "masks/00.png", np.full((4, 4), 9, np.uint8))
+    with pytest.raises(DataError, match=r"masks/00\.png: 4x4, but its image is"):
         load_data(settings)
 
 

@@ -126,7 +126,8 @@ def test_a_coloured_mask_is_refused(tmp_path):
         (GREY / 7, "has fractions as values: save it with whole numbers, one for each class"),
         (
             GREY.astype(np.int32) * 10**6,
-            "has values from 0 to 11000000: a mask has a number up to 65535 for each class or object",
+            "has values from 0 to 11000000: a mask has a number from -1 to 65535 for each class or object "
+            "(in a folder instances/ beside masks/ those of objects may be greater)",
         ),
         (np.stack([GREY] * 2, axis=-1), "has the shape 2x3x4: a mask has one channel"),
     ],
@@ -146,6 +147,10 @@ def test_objects_with_great_numbers_are_counted_anew(tmp_path):
     assert read_objects(tmp_path / "a.tif").tolist() == [[0, 2, 2], [1, 0, 3]]
     tifffile.imwrite(tmp_path / "b.tif", np.where(numbers, numbers, 5))
     assert read_objects(tmp_path / "b.tif").tolist() == [[1, 3, 3], [2, 1, 4]]
+    tifffile.imwrite(tmp_path / "e.tif", numbers - 9)
+    assert read_objects(tmp_path / "e.tif").tolist() == [[0, 1, 1], [0, 0, 2]], "what is below 0 is none"
+    tifffile.imwrite(tmp_path / "f.tif", np.array([[-3, -1, 7]], np.int16))
+    assert read_objects(tmp_path / "f.tif").tolist() == [[0, 0, 7]]
     few = (numbers % 60000).astype(np.uint16)
     tifffile.imwrite(tmp_path / "c.tif", few)
     assert read_objects(tmp_path / "c.tif").tolist() == few.tolist(), "others stay"

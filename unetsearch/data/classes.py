@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from unetsearch.space.settings import DataSettings
 MOST_CLASSES = 32
 STEP = 32  # values this close together number classes; between black and white they are steps of grey
 SIDES = ("background", "foreground")
+UNNUMBERED = "its values are not taken for numbers of objects: if they are, name the folder of these masks instances/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +39,12 @@ class Refusal:
     advice: tuple[str, ...] = ()
 
 
-def encode(mask: Mask, coding: Coding) -> NDArray[np.uint8]:
-    """The mask as class indices, (H, W) uint8."""
+def encode(pixels: NDArray[Any], coding: Coding) -> NDArray[np.uint8]:
+    """A mask as stored, (H, W), as class indices, (H, W) uint8."""
     table = np.full(2**16 + 1, IGNORE, np.uint8)  # the value -1 finds the last entry
     for value, index in coding.index.items():
         table[value] = index
-    classes: NDArray[np.uint8] = table[mask.pixels]
+    classes: NDArray[np.uint8] = table[pixels]
     return classes
 
 
@@ -96,7 +98,10 @@ def _coding(masks: Sequence[Mask], total: Counter[int], settings: DataSettings, 
         return Refusal(("no mask has a pixel that is not ignored: there is nothing to learn",))
     if settings.threshold is not None:
         numbered = settings.threshold == 0 and (instances or number_objects(masks, sparse=True))
-        return _by_threshold(total, settings.threshold, numbered=numbered)
+        coding = _by_threshold(total, settings.threshold, numbered=numbered)
+        if settings.threshold == 0 and not numbered and isinstance(coding, Coding) and _several(masks):
+            return replace(coding, notes=(*coding.notes, UNNUMBERED))
+        return coding
     lossy = _lossy(masks)
     if lossy is not None:
         return lossy
@@ -119,6 +124,11 @@ def _coding(masks: Sequence[Mask], total: Counter[int], settings: DataSettings, 
     if len(total) == 2:
         return _rarer(total)
     return _smoothed(masks, total) or _by_value(masks, total)
+
+
+def _several(masks: Sequence[Mask]) -> bool:
+    """Whether a mask has more than one value above 0."""
+    return any(sum(value > 0 for value in mask.counts) > 1 for mask in masks)
 
 
 def _by_threshold(total: Counter[int], threshold: int, *, numbered: bool) -> Coding | Refusal:

@@ -4,7 +4,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -175,17 +175,34 @@ def _pair_up(root: Path, folder: Path, role: Role | None) -> Layout:
     layout = _match(root, _files(images[0]), _files(masks[0]), role)
     notes = (*_below(root, images[0]), *_below(root, masks[0]))
     layout = replace(layout, notes=notes)
+    if masks == numbered:
+        return replace(layout, pairs=tuple(replace(pair, objects=pair.mask) for pair in layout.pairs))
     return _numbered(layout, numbered[0], where) if numbered else layout
 
 
 def _numbered(layout: Layout, folder: Path, where: str) -> Layout:
     """The same with the files that number the objects of each image that has one."""
-    files = {path.stem: path for path in _files(folder)}
+    files = _by_stem(_files(folder), {pair.image.stem for pair in layout.pairs})
     missing = [pair.image.stem for pair in layout.pairs if pair.image.stem not in files]
     count = f"{len(missing)} images have" if len(missing) > 1 else "1 image has"
     lack = (f"{where}{folder.name}/: {count} no file in it, e.g. {missing[0]}",) if missing else ()
-    pairs = tuple(replace(pair, objects=files.get(pair.image.stem)) for pair in layout.pairs)
-    return replace(layout, pairs=pairs, notes=(*layout.notes, *lack))
+    pairs = tuple(replace(pair, objects=files.get(pair.image.stem, [None])[0]) for pair in layout.pairs)
+    double = tuple(
+        f"{' and '.join(f'{where}{folder.name}/{path.name}' for path in paths)}: two files for one name: keep one"
+        for paths in files.values()
+        if len(paths) > 1
+    )
+    return replace(layout, pairs=pairs, problems=(*layout.problems, double), notes=(*layout.notes, *lack))
+
+
+def _by_stem(files: Iterable[Path], images: Container[str]) -> dict[str, list[Path]]:
+    """Files by the stem of their image: their own where that is an image's; else without its suffix (_mask, ...)."""
+    found: dict[str, list[Path]] = {}
+    for path in files:
+        suffixed = MASK_STEM.fullmatch(path.stem)
+        stem = suffixed["stem"] if suffixed and path.stem not in images else path.stem
+        found.setdefault(stem, []).append(path)
+    return found
 
 
 def _flat(root: Path, folder: Path, role: Role | None) -> Layout:
@@ -212,7 +229,7 @@ def _listed(paths: Iterable[Path]) -> str:
 
 
 def _match(root: Path, images: list[Path], masks: list[Path], role: Role | None) -> Layout:
-    """Pairs by stem. A mask whose whole stem is an image's belongs to it; else its suffix (_mask, ...) is taken off."""
+    """Pairs by stem."""
 
     def shown(path: Path) -> str:
         return path.relative_to(root).as_posix()
@@ -220,11 +237,7 @@ def _match(root: Path, images: list[Path], masks: list[Path], role: Role | None)
     of_image: dict[str, list[Path]] = {}
     for path in images:
         of_image.setdefault(path.stem, []).append(path)
-    of_mask: dict[str, list[Path]] = {}
-    for path in masks:
-        suffixed = MASK_STEM.fullmatch(path.stem)
-        stem = suffixed["stem"] if suffixed and path.stem not in of_image else path.stem
-        of_mask.setdefault(stem, []).append(path)
+    of_mask = _by_stem(masks, of_image)
     prefix = f"{images[0].relative_to(root).parts[0]}/" if role and images else ""
     pairs = [
         Pair(stem=prefix + stem, image=paths[0], mask=of_mask[stem][0], role=role)

@@ -26,10 +26,11 @@ from unetsearch.data.checks import (
     without_foreground,
 )
 from unetsearch.data.choose import Chosen, Members, choose_split
-from unetsearch.data.classes import Coding, Refusal, decide_classes, encode
+from unetsearch.data.classes import Refusal, decide_classes, encode
 from unetsearch.data.dataset import SegmentationData, Split
 from unetsearch.data.layouts import EXPECTED, find_layout, natural_key
-from unetsearch.data.masks import Mask, as_mask
+from unetsearch.data.masks import as_mask
+from unetsearch.data.object_numbers import notes_of_objects, numbers_of
 from unetsearch.data.reading import ReadingError
 from unetsearch.data.rings import make_rings
 from unetsearch.data.samples import THREADS, Sample, from_item, read_pairs
@@ -154,7 +155,7 @@ def _name(root: Path) -> str:
 
 def _checked(found: Found, settings: DataSettings) -> SegmentationData:
     """The data, once nothing speaks against it; else a DataError."""
-    found = _labelled(found, settings.ignore)
+    found = _labelled(found, settings)
     samples, names = found.samples, [sample.image_name for sample in found.samples]
     if not samples:
         nothing = () if any(found.problems) else ("there are no images in it",)
@@ -171,8 +172,11 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
         problems.append(() if isinstance(chosen, Chosen) else chosen)
         advice = (*found.advice, *(coding.advice if isinstance(coding, Refusal) else ()))
         raise refusal(found.title, problems, advice)
-    encoded = _made(found, ("masks", sorted(coding.index.items())), masks, lambda mask: encode(mask, coding))
-    objects = _objects(found, masks, coding)
+    index = sorted(coding.index.items())
+    encoded = _made(found, ("masks", index), [mask.pixels for mask in masks], lambda pixels: encode(pixels, coding))
+    numbers = numbers_of(samples, masks, encoded, numbered=coding.numbered)
+    there = iter(_made(found, ("objects",), [each for each in numbers if each is not None], _as_objects))
+    objects = tuple(None if each is None else next(there) for each in numbers)
     notes = (
         description(images),
         *found.notes,
@@ -180,7 +184,7 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
         *channel_notes,
         *constant_images(images, names),
         *coding.notes,
-        *_object_notes(objects, coding),
+        *notes_of_objects(samples, encoded, objects, numbered=coding.numbered, instances=found.instances),
         *chosen.notes,
     )
     data = SegmentationData(
@@ -193,25 +197,30 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
         split=chosen.split,
         notes=notes,
         fingerprint=_fingerprint(digests, _digests(encoded), coding.names, chosen.split),
-        objects=objects,
+        objects=None if all(each is None for each in objects) else objects,
     )
     empty = without_foreground(data, settings.split.seed)
     if empty:
-        raise refusal(found.title, [empty])
+        raise refusal(found.title, [empty], found.advice)
     return replace(data, notes=(*notes, *absent_classes(data)))
 
 
-def _labelled(found: Found, ignore: int | None) -> Found:
+def _labelled(found: Found, settings: DataSettings) -> Found:
     """The same without the images that have no labelled pixel: any prediction of them is right.
 
-    A part all of whose images have none stays, to be refused.
+    A folder to train or to validate on all of whose images have none stays, to be refused.
     """
-    if ignore is None:
+    if settings.ignore is None:
         return found
     # of another size than its image a mask is told of elsewhere
-    labelled = [each.mask.shape != each.image.shape[1:] or (each.mask != ignore).any() for each in found.samples]
-    parts = {sample.role for sample, there in zip(found.samples, labelled, strict=True) if there}
-    stays = [there or sample.role not in parts for sample, there in zip(found.samples, labelled, strict=True)]
+    labelled = [
+        each.mask.shape != each.image.shape[1:] or (each.mask != settings.ignore).any() for each in found.samples
+    ]
+    if not any(labelled):
+        return found
+    needed = {"train", "validation"} if settings.split.by in ("auto", "folders") else set()
+    needed -= {sample.role for sample, there in zip(found.samples, labelled, strict=True) if there}
+    stays = [there or sample.role in needed for sample, there in zip(found.samples, labelled, strict=True)]
     blank = sorted((each.image_name for each in compress(found.samples, map(not_, stays))), key=natural_key)
     if not blank:
         return found
@@ -221,39 +230,18 @@ def _labelled(found: Found, ignore: int | None) -> Found:
     return replace(found, samples=samples, notes=(*found.notes, note), advice=(*found.advice, note))
 
 
-def _objects(found: Found, masks: Sequence[Mask], coding: Coding) -> tuple[NDArray[np.int32] | None, ...] | None:
-    """The numbers of the objects of each image that has them; None where none has.
-
-    A mask with one value of the foreground does not number them, whatever others do.
-    """
-    numbers: list[Mask | None] = []
-    for sample, mask in zip(found.samples, masks, strict=True):
-        several = sum(coding.index[value] == 1 for value in mask.counts) > 1
-        by_mask = mask if coding.numbered and several else None
-        numbers.append(by_mask if sample.objects is None else as_mask("", sample.objects))
-    there = [each for each in numbers if each is not None]
-    made = iter(_made(found, ("objects",), there, lambda mask: np.maximum(mask.pixels, 0).astype(np.int32)))
-    return tuple(None if each is None else next(made) for each in numbers) if there else None
-
-
-def _object_notes(objects: tuple[NDArray[np.int32] | None, ...] | None, coding: Coding) -> tuple[str, ...]:
-    """Which images' objects have numbers of their own."""
-    if objects is None or coding.numbered:
-        return ()
-    count = sum(each is not None for each in objects)
-    if count == len(objects):
-        return ("objects are numbered, in instances/",)
-    words = f"objects are numbered in {count} of {len(objects)} images"
-    return (f"{words}: in the others the connected parts of the foreground are taken for the objects",)
-
-
 def _made(
-    found: Found, what: tuple[Any, ...], masks: Sequence[Mask], make: Callable[[Mask], NDArray[T]]
+    found: Found, what: tuple[Any, ...], arrays: Sequence[NDArray[Any]], make: Callable[[NDArray[Any]], NDArray[T]]
 ) -> tuple[NDArray[T], ...]:
-    """What is made of each mask: of files it is kept on the disk."""
+    """What is made of each array: of files it is kept on the disk."""
     if not found.stored:
-        return tuple(map(make, masks))
-    return tuple(kept(key_of(*what, _digests([mask.pixels for mask in masks])), lambda: map(make, masks)))
+        return tuple(map(make, arrays))
+    return tuple(kept(key_of(*what, _digests(arrays)), lambda: map(make, arrays)))
+
+
+def _as_objects(numbers: NDArray[Any]) -> NDArray[np.int32]:
+    objects: NDArray[np.int32] = np.maximum(numbers, 0).astype(np.int32)
+    return objects
 
 
 def _members(samples: Sequence[Sample], images: Sequence[NDArray[Any]], digests: Sequence[bytes]) -> Members:

@@ -89,8 +89,13 @@ def _in_pieces(mask: Mask, *, sparse: bool) -> bool:
     whole = 0
     sample = values[:: 1 + len(values) // 32]  # enough to tell
     for value in sample:
-        pieces, _ = ndimage.label(mask.pixels[boxes[value - 1]] == value, np.ones((3, 3)))
-        largest = int(np.bincount(pieces.ravel())[1:].max())
         fills = flat.get(value, 0) >= FLAT * mask.counts[value]
-        whole += fills and largest >= 5 and largest >= 0.9 * mask.counts[value]
+        whole += fills and mask.counts[value] >= 5 and in_one_piece(mask.pixels[boxes[value - 1]], value)
     return whole >= 0.75 * len(sample)
+
+
+def in_one_piece(pixels: NDArray[Any], value: int) -> bool:
+    """Whether nearly all pixels of a value, which occurs, hang together, over corners too."""
+    pieces, _ = ndimage.label(pixels == value, np.ones((3, 3)))
+    sizes = np.bincount(pieces.ravel())[1:]
+    return bool(sizes.max() >= 0.9 * sizes.sum())

@@ -64,10 +64,10 @@ def read_objects(path: Path) -> NDArray[Any]:
 
     Raises ReadingError.
     """
-    pixels = _whole(_one_channel(path))
+    pixels = np.maximum(_whole(_one_channel(path)), 0)
     if not pixels.size or pixels.max() <= MOST:
         return _small(pixels)
-    numbers, places = np.unique(np.maximum(pixels, 0), return_inverse=True)
+    numbers, places = np.unique(pixels, return_inverse=True)
     return np.ascontiguousarray(places.reshape(pixels.shape) + (numbers[0] > 0), dtype=np.int32)
 
 
@@ -128,9 +128,9 @@ def _small(pixels: NDArray[Any]) -> NDArray[Any]:
         return np.ascontiguousarray(pixels, dtype=np.uint8)
     low, high = (int(pixels.min()), int(pixels.max())) if pixels.size else (0, 0)
     if low < -1 or high > MOST:
-        raise ReadingError(
-            f"has values from {low} to {high}: a mask has a number up to {MOST} for each class or object"
-        )
+        greater = "in a folder instances/ beside masks/ those of objects may be greater"
+        numbers = f"a mask has a number from -1 to {MOST} for each class or object"
+        raise ReadingError(f"has values from {low} to {high}: {numbers} ({greater})")
     return np.ascontiguousarray(pixels, dtype=np.int32 if low < 0 else np.uint16)
 
 

@@ -21,11 +21,10 @@ class Targets:
 
 
 def objects_of(data: SegmentationData, index: int) -> Objects:
-    """The objects of an image as they were numbered; else the connected parts of its foreground."""
+    """The objects of an image as they were numbered, in its foreground; else the connected parts of that."""
     mask, numbers = data.masks[index], _numbers(data, index)
-    if numbers is None:
-        return connected((mask != 0) & (mask != IGNORE))
-    return np.where(mask == IGNORE, 0, numbers).astype(np.int32)
+    foreground = (mask != 0) & (mask != IGNORE)
+    return connected(foreground) if numbers is None else np.where(foreground, numbers, 0).astype(np.int32)
 
 
 def _numbers(data: SegmentationData, index: int) -> Objects | None:

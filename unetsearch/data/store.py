@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from unetsearch.files import cache_folder
 
-VERSION = 2
+VERSION = 3
 """Of the files, and of what is made from images and masks."""
 
 ALIGNED = 64

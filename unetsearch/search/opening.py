@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from os.path import relpath
 from pathlib import Path
 from platform import machine, python_version, system
@@ -17,7 +18,6 @@ from unetsearch import __version__
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.data.load import from_dataset, load_data
 from unetsearch.data.separation import numbering
-from unetsearch.data.store import key_of
 from unetsearch.errors import StudyError
 from unetsearch.files import write_atomically
 from unetsearch.graph.references import baseline_architecture
@@ -156,14 +156,15 @@ def _check_same(
 
 def other_data(facts: Mapping[str, Any], space: SearchSpace, data: SegmentationData) -> bool:
     """Whether a study with these facts was one of other data; studies begun by 0.1.0 know of no objects."""
-    objects = _numbering(space, data)
-    return bool(facts["fingerprint"] != data.fingerprint or facts.get("objects", objects) != objects)
+    objects = facts.get("objects")
+    return bool(facts["fingerprint"] != data.fingerprint or objects not in (None, _numbering(space, data)))
 
 
 def _numbering(space: SearchSpace, data: SegmentationData) -> str | None:
-    """The numbers of the objects, where they count: in the scores, or for the maps of weights."""
-    counted = "object_f1" in space.objectives or space.recipe.weight_map
-    return key_of(numbering(data)) if counted else None
+    """What tells the numbers of the objects from others, where they count: in scores, or for maps of weights."""
+    mapped = "weight_map" in space.training or space.recipe.weight_map  # searched, or given
+    counted = "object_f1" in space.objectives or mapped
+    return sha256(repr(numbering(data)).encode()).hexdigest() if counted else None
 
 
 def _comparable(space: SearchSpace) -> dict[str, str]:

@@ -1,0 +1,70 @@
+"""Whose objects have numbers of their own: from a file beside the mask, or from the mask itself."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unetsearch.data.dataset import IGNORE
+from unetsearch.data.masks import Mask, in_one_piece
+from unetsearch.data.samples import Sample
+
+
+def numbers_of(
+    samples: Sequence[Sample], masks: Sequence[Mask], encoded: Sequence[NDArray[np.uint8]], *, numbered: bool
+) -> list[NDArray[Any] | None]:
+    """The numbers of the objects of each image, (H, W), above 0 where there is one; None for an image without.
+
+    `encoded`: the masks as class indices. `numbered`: the masks number their objects. A file without an object in the
+    foreground numbers none, nor does a mask whose foreground is in several pieces of one value.
+    """
+    numbers: list[NDArray[Any] | None] = []
+    for sample, mask, classes in zip(samples, masks, encoded, strict=True):
+        foreground = _foreground(classes)
+        if sample.objects is not None:
+            there = not foreground.any() or bool((sample.objects[foreground] > 0).any())
+            numbers.append(sample.objects if there else None)
+        else:
+            numbers.append(mask.pixels if numbered and _numbers(mask, foreground) else None)
+    return numbers
+
+
+def _numbers(mask: Mask, foreground: NDArray[np.bool_]) -> bool:
+    values = mask.pixels[foreground]
+    return not values.size or bool((values != values[0]).any()) or in_one_piece(mask.pixels, int(values[0]))
+
+
+def notes_of_objects(
+    samples: Sequence[Sample],
+    encoded: Sequence[NDArray[np.uint8]],
+    objects: Sequence[NDArray[np.int32] | None],
+    *,
+    numbered: bool,
+    instances: bool,
+) -> tuple[str, ...]:
+    """Which images' objects have numbers of their own, unless all are in the masks, or none's have.
+
+    `instances`: the masks are those of a folder instances/.
+    """
+    if all(each is None for each in objects):
+        return ()
+    notes = []
+    own = [each is not None and sample.objects is not None for sample, each in zip(samples, objects, strict=True)]
+    if any(own) and not instances:
+        count = "" if all(own) else f" for {sum(own)} of {len(own)} images"
+        notes.append(f"objects are numbered in instances/{count}{', and not by their masks' if numbered else ''}")
+    without = [
+        sample.image_name
+        for sample, classes, each in zip(samples, encoded, objects, strict=True)
+        if each is None and _foreground(classes).any()
+    ]
+    if without:
+        count = "1 image has" if len(without) == 1 else f"{len(without)} images have"
+        instead = "there the connected parts of the foreground are taken for the objects"
+        notes.append(f"{count} no numbers of objects, e.g. {without[0]}: {instead}")
+    return tuple(notes)
+
+
+def _foreground(classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.asarray((classes != 0) & (classes != IGNORE))
