@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from unetsearch.data.dataset import IGNORE, SegmentationData
+from unetsearch.data.dataset import SegmentationData, foreground
 from unetsearch.report.images import class_colours
 from unetsearch.space.recipe import Recipe
 from unetsearch.training.batches import batches
@@ -50,5 +50,5 @@ def _outlined(image: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[np
     shown = image[:3] if len(image) >= 3 else np.repeat(image[:1], 3, axis=0)
     low, high = np.percentile(shown, (1, 99))
     grey = (255 * np.clip((shown - low) / max(high - low, 1e-6), 0, 1)).astype(np.uint8).transpose(1, 2, 0)
-    edge = (ndimage.minimum_filter(mask, 3) != mask) & (mask != 0) & (mask != IGNORE)
+    edge = (ndimage.minimum_filter(mask, 3) != mask) & foreground(mask)
     return np.where(edge[..., None], class_colours(mask), grey)

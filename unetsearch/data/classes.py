@@ -97,11 +97,7 @@ def _coding(masks: Sequence[Mask], total: Counter[int], settings: DataSettings, 
     if not total:
         return Refusal(("no mask has a pixel that is not ignored: there is nothing to learn",))
     if settings.threshold is not None:
-        numbered = settings.threshold == 0 and (instances or number_objects(masks, sparse=True))
-        coding = _by_threshold(total, settings.threshold, numbered=numbered)
-        if settings.threshold == 0 and not numbered and isinstance(coding, Coding) and _several(masks):
-            return replace(coding, notes=(*coding.notes, UNNUMBERED))
-        return coding
+        return _by_threshold(masks, total, settings.threshold, instances)
     lossy = _lossy(masks)
     if lossy is not None:
         return lossy
@@ -126,20 +122,19 @@ def _coding(masks: Sequence[Mask], total: Counter[int], settings: DataSettings, 
     return _smoothed(masks, total) or _by_value(masks, total)
 
 
-def _several(masks: Sequence[Mask]) -> bool:
-    """Whether a mask has more than one value above 0."""
-    return any(sum(value > 0 for value in mask.counts) > 1 for mask in masks)
-
-
-def _by_threshold(total: Counter[int], threshold: int, *, numbered: bool) -> Coding | Refusal:
+def _by_threshold(masks: Sequence[Mask], total: Counter[int], threshold: int, instances: bool) -> Coding | Refusal:
+    """Two classes; above 0 the values may still number objects."""
     index = {value: int(value > threshold) for value in total}
     if len(set(index.values())) < 2:
         side = "above" if 1 in index.values() else "at or below"
         return Refusal(
             (f"data.threshold: every mask value ({_range(total)}) is {side} {threshold}: choose one in between",)
         )
+    numbered = threshold == 0 and (instances or number_objects(masks, sparse=True))
     words = f"mask values above {threshold} are foreground{' and number objects' if numbered else ''}"
-    return replace(_two(total, index, words), numbered=numbered)
+    coding = replace(_two(total, index, words), numbered=numbered)
+    several = any(sum(value > 0 for value in mask.counts) > 1 for mask in masks)
+    return coding if threshold or numbered or not several else replace(coding, notes=(*coding.notes, UNNUMBERED))
 
 
 def _by_name(masks: Sequence[Mask], total: Counter[int], classes: Mapping[str, int]) -> Coding | Refusal:

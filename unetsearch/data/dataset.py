@@ -10,6 +10,11 @@ IGNORE = 255
 """The class index of pixels that are neither trained on nor scored."""
 
 
+def foreground(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which pixels of a mask of class indices, (H, W), are of any class but the background."""
+    return np.asarray((mask != 0) & (mask != IGNORE))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """Indices of the training, validation and test images. The test images are read by no search."""

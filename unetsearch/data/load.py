@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import compress
-from operator import not_
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -221,12 +219,12 @@ def _labelled(found: Found, settings: DataSettings) -> Found:
     needed = {"train", "validation"} if settings.split.by in ("auto", "folders") else set()
     needed -= {sample.role for sample, there in zip(found.samples, labelled, strict=True) if there}
     stays = [there or sample.role in needed for sample, there in zip(found.samples, labelled, strict=True)]
-    blank = sorted((each.image_name for each in compress(found.samples, map(not_, stays))), key=natural_key)
+    blank = [each.image_name for each, stay in zip(found.samples, stays, strict=True) if not stay]
     if not blank:
         return found
     count, are = (f"{len(blank)} images have", "are") if len(blank) > 1 else ("1 image has", "is")
-    note = f"{count} no labelled pixel and {are} left out, e.g. {blank[0]}"
-    samples = tuple(compress(found.samples, stays))
+    note = f"{count} no labelled pixel and {are} left out, e.g. {min(blank, key=natural_key)}"
+    samples = tuple(each for each, stay in zip(found.samples, stays, strict=True) if stay)
     return replace(found, samples=samples, notes=(*found.notes, note), advice=(*found.advice, note))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unetsearch.data.dataset import IGNORE
+from unetsearch.data.dataset import foreground
 from unetsearch.data.masks import Mask, in_one_piece
 from unetsearch.data.samples import Sample
 
@@ -21,18 +21,18 @@ def numbers_of(
     """
     numbers: list[NDArray[Any] | None] = []
     for sample, mask, classes in zip(samples, masks, encoded, strict=True):
-        foreground = _foreground(classes)
+        there = foreground(classes)
         if sample.objects is not None:
-            there = not foreground.any() or bool((sample.objects[foreground] > 0).any())
-            numbers.append(sample.objects if there else None)
+            numbers.append(sample.objects if not there.any() or (sample.objects[there] > 0).any() else None)
         else:
-            numbers.append(mask.pixels if numbered and _numbers(mask, foreground) else None)
+            numbers.append(mask.pixels if numbered and _numbers_objects(mask.pixels, there) else None)
     return numbers
 
 
-def _numbers(mask: Mask, foreground: NDArray[np.bool_]) -> bool:
-    values = mask.pixels[foreground]
-    return not values.size or bool((values != values[0]).any()) or in_one_piece(mask.pixels, int(values[0]))
+def _numbers_objects(mask: NDArray[Any], there: NDArray[np.bool_]) -> bool:
+    """Whether the values of a mask in the foreground may be numbers: several, or one in one piece."""
+    values = mask[there]
+    return not values.size or bool((values != values[0]).any()) or in_one_piece(mask, int(values[0]))
 
 
 def notes_of_objects(
@@ -57,14 +57,10 @@ def notes_of_objects(
     without = [
         sample.image_name
         for sample, classes, each in zip(samples, encoded, objects, strict=True)
-        if each is None and _foreground(classes).any()
+        if each is None and foreground(classes).any()
     ]
     if without:
         count = "1 image has" if len(without) == 1 else f"{len(without)} images have"
         instead = "there the connected parts of the foreground are taken for the objects"
         notes.append(f"{count} no numbers of objects, e.g. {without[0]}: {instead}")
     return tuple(notes)
-
-
-def _foreground(classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return np.asarray((classes != 0) & (classes != IGNORE))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unetsearch.data.dataset import IGNORE, SegmentationData
+from unetsearch.data.dataset import SegmentationData, foreground
 from unetsearch.data.objects import Objects, connected, separation_weights, told_apart
 from unetsearch.data.store import digest_of, kept, key_of
 
@@ -22,9 +22,8 @@ class Targets:
 
 def objects_of(data: SegmentationData, index: int) -> Objects:
     """The objects of an image as they were numbered, in its foreground; else the connected parts of that."""
-    mask, numbers = data.masks[index], _numbers(data, index)
-    foreground = (mask != 0) & (mask != IGNORE)
-    return connected(foreground) if numbers is None else np.where(foreground, numbers, 0).astype(np.int32)
+    there, numbers = foreground(data.masks[index]), _numbers(data, index)
+    return connected(there) if numbers is None else np.where(there, numbers, 0).astype(np.int32)
 
 
 def _numbers(data: SegmentationData, index: int) -> Objects | None:
