@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from unetsearch.api import load_space
+from unetsearch.errors import SpaceError
 from unetsearch.graph.build import build_graph
 from unetsearch.graph.references import reference
 from unetsearch.network.cost import COST_IMAGE_SIZE, cost
@@ -45,6 +46,20 @@ def test_the_same_seed_gives_the_same_profile():
     other = depth_profile(load_space("depth", (*QUICK, "architecture.depth=[1, 2]", "search.seed=1")), device="cpu")
     assert [each.dice for each in other] != [each.dice for each in first]
     assert torch.is_grad_enabled()
+
+
+def test_what_does_not_fit_the_data_is_refused():
+    space = load_space("depth", (*QUICK, "architecture.depth=[1, 2]", "training.class_weights=1 2 3"))
+    with pytest.raises(SpaceError, match="'1 2 3' are 3 numbers, but there are 2 classes"):
+        depth_profile(space, data="cells", device="cpu")
+
+
+def test_what_does_not_fit_in_memory_is_read_from_the_disk(monkeypatch):
+    space = load_space("depth", (*QUICK, "architecture.depth=[1, 2]"))
+    whole = depth_profile(space, data="cells", device="cpu")
+    monkeypatch.setattr("unetsearch.one_shot.free_memory", lambda _: 0)
+    monkeypatch.setattr("unetsearch.training.sources.Resident.of", None)
+    assert depth_profile(space, data="cells", device="cpu") == whole
 
 
 def test_it_is_printed_with_what_it_is_worth(here, call):

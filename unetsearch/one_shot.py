@@ -18,12 +18,13 @@ from unetsearch.graph.build import build_graph, prune
 from unetsearch.graph.references import baseline_architecture
 from unetsearch.network.cost import COST_IMAGE_SIZE, cost
 from unetsearch.network.network import build_network, carry_weights
+from unetsearch.search.fit import check_class_weights
 from unetsearch.search.opening import load_for
 from unetsearch.space.recipe import AUTO, TO_BE_FOUND, Recipe
 from unetsearch.space.settings import Baseline
 from unetsearch.space.space import SearchSpace
-from unetsearch.training.device import find_device
-from unetsearch.training.device_data import on_device
+from unetsearch.training.device import find_device, free_memory
+from unetsearch.training.device_data import SHARE, on_device
 from unetsearch.training.inference import evaluate
 from unetsearch.training.score import Score
 from unetsearch.training.train import train
@@ -57,6 +58,7 @@ def depth_profile(
     loaded, space = load_for(space, data)
     space = space.for_data(loaded.in_channels, loaded.out_channels)
     check_depth(loaded, {f"depth {space.max_depth}": space.max_depth}, space.recipe.crop)
+    check_class_weights(space, loaded)
     return nested_depths(space, loaded, space.recipe, where, space.search.seed, scored)
 
 
@@ -73,7 +75,7 @@ def nested_depths(
     graph = build_graph(baseline_architecture(space, Baseline(name="unet++", values=values)))
     torch.manual_seed(seed)
     network = build_network(graph).to(device)
-    there = on_device(data, device)
+    there = on_device(data, device, limit=SHARE * free_memory(device))
     for score in train(network, there, recipe, seed):
         scored(score)
     found = []

@@ -9,6 +9,7 @@ from unetsearch.data.objects import (
     separation_weights,
     told_apart,
     touching,
+    within,
 )
 
 
@@ -79,6 +80,14 @@ def test_f1_of_objects_by_hand():
     empty = np.zeros_like(truth)
     assert object_f1(empty, empty) == 1
     assert object_f1(truth, empty) == object_f1(empty, truth) == 0
+
+
+def test_what_is_not_numbered_is_an_object_only_by_itself():
+    foreground = np.array([[1, 1, 1, 0, 1], [0, 0, 0, 0, 1], [1, 0, 1, 1, 0]], bool)
+    numbers = np.array([[7, 7, 0, 7, 0], [9, 0, 0, 0, 0], [0, 0, 0, 2, 0]], np.int32)
+    assert within(foreground, numbers).tolist() == [[7, 7, 0, 0, 9], [0, 0, 0, 0, 9], [10, 0, 0, 2, 0]]
+    assert np.array_equal(within(foreground, np.zeros_like(numbers)), connected(foreground))
+    assert not within(np.zeros((2, 3), bool), np.ones((2, 3), np.int32)).any()
 
 
 def test_connected_parts_meet_over_edges():

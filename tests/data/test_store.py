@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -104,6 +105,19 @@ def test_without_a_place_to_write_it_stays_in_memory(tmp_path, monkeypatch):
     assert same(kept("a", counted(made)))
     assert same(kept("a", counted(made)))
     assert len(made) == 2, "nothing could be kept"
+
+
+def test_another_process_finds_what_was_removed_meanwhile(cache):
+    found = list(kept("a", arrays))
+    shutil.rmtree(cache)
+    sent = pickle.dumps(found)
+    assert [path.name for path in cache.iterdir()] == ["a.arrays"]
+    assert same(pickle.loads(sent))
+    shutil.rmtree(cache)
+    cache.write_text("no folder")
+    sent = pickle.dumps(found)
+    cache.unlink()
+    assert same(pickle.loads(sent)), "where the disk refuses, the content itself is sent"
 
 
 def test_what_was_left_half_written_and_what_nobody_asks_for_is_removed(cache):

@@ -66,6 +66,15 @@ def test_the_hash_is_of_network_and_training(space):
     weighted = {"heads": "sum", "head_weights": "1 0.5"}
     assert one.hash == Candidate.of(point.architecture, replace(point.recipe, **weighted)).hash, "of one head"
     assert one.hash == Candidate.of(point.architecture, replace(point.recipe, class_weights="2 2")).hash
+    for loss in ("dice", "iou", "tversky", "lovasz"):
+        alike = [replace(point.recipe, loss=loss, class_weights=each) for each in ("equal", "1 9", "median_frequency")]
+        assert len({Candidate.of(point.architecture, recipe).hash for recipe in alike}) == 1, "of one class"
+    three = replace(point.architecture, out_channels=3)
+    told = ("equal", "1 2 2", "1 2 4", "9 1 2", "median_frequency")
+    alike = [Candidate.of(three, replace(point.recipe, loss="dice", class_weights=each)).hash for each in told]
+    assert alike[0] == alike[1] != alike[2] == alike[3] != alike[4]
+    different = [Candidate.of(three, replace(point.recipe, class_weights=each)).hash for each in told]
+    assert len(set(different)) == 5, "with cross-entropy the background counts"
     several = reference("unet++", width=4, depth=2, deep_supervision=True)
     told = ("1", "1.0", "2 2 2", "1 0.5", "2 1 1", "1 0.5 0.1")
     hashes = [Candidate.of(several, replace(point.recipe, head_weights=weights)).hash for weights in told]

@@ -91,6 +91,7 @@ def test_the_elastic_deformation_is_that_of_the_paper():
     draws = Draws.of(np.random.default_rng(0), 4000, 1.0, 128)
     assert draws.shifts.shape == (4000, 2, 3, 3)
     assert draws.shifts.std() == pytest.approx(10, rel=0.02)
+    assert Draws.of(np.random.default_rng(0), 4000, 2.0, 256).shifts.std() == pytest.approx(20, rel=0.02)
     assert abs(draws.shifts.mean()) < 0.1
     one = only(1)
     one.shifts[0, 0, 1, 1] = 10
@@ -102,12 +103,13 @@ def test_the_elastic_deformation_is_that_of_the_paper():
     assert bent[20, 40] == pytest.approx(10 * (1 - 2.25 * 0.25 + 1.25 * 0.125), abs=1e-2)  # the cubic with a = -0.75
 
 
+@pytest.mark.parametrize("strength", [1.0, 2.0])
 @pytest.mark.parametrize("side", [32, 64, 96, 160])
-def test_the_elastic_deformation_folds_nothing(side):
-    """Down stays down, and right stays right, on small crops too."""
-    draws = Draws.of(np.random.default_rng(0), 200, 1.0, side)
+def test_the_elastic_deformation_folds_nothing(side, strength):
+    """Down stays down, and right stays right, on small crops and at great strength too."""
+    draws = Draws.of(np.random.default_rng(0), 200, strength, side)
     still = replace(only(200), shifts=draws.shifts)
-    window = window_side(side, 1.0)
+    window = window_side(side, strength)
     places = places_of(torch.from_numpy(still.numbers), fields_of(window, side, CPU), side) * (window - 1) / 2
     down, right = places[:, 1:, :, 1] - places[:, :-1, :, 1], places[:, :, 1:, 0] - places[:, :, :-1, 0]
     folded = ((down <= 0).flatten(1).any(1) | (right <= 0).flatten(1).any(1)).float().mean()

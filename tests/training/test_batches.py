@@ -137,6 +137,16 @@ def test_normalisation_does_not_ask_for_units(scale):
     np.testing.assert_allclose(values[1], 0, atol=1e-6)
 
 
+def test_normalisation_of_values_at_the_ends_of_their_type():
+    far = (1e7 + np.arange(12).reshape(1, 3, 4)).astype(np.float32)
+    least, greatest = np.zeros((1, 3, 4), np.float32), np.full((1, 3, 4), -3.4e38, np.float32)
+    least[0, 0, 0], greatest[0, 0, 0] = 1e-45, 3.4e38
+    for image in (far, least, greatest):
+        values = normalised(image)
+        assert values.mean() == pytest.approx(0, abs=1e-6)
+        assert values.std() == pytest.approx(1, abs=1e-6)
+
+
 def test_classes_weigh_by_the_median_of_their_frequencies():
     first, second = np.zeros((4, 5), np.uint8), np.zeros((4, 5), np.uint8)
     first[0, :4], second[:2] = 1, IGNORE  # class 1: 4 of 20 pixels where it is seen; 0: 16 + 10 of 20 + 10; 2: nowhere
@@ -186,19 +196,23 @@ def test_touching_objects_are_told_apart_where_the_data_number_them(five):
     objects[:, :4], objects[:, 4:6] = 1, 2
     mask = (objects > 0).astype(np.uint8)
     mask[0] = IGNORE
-    mask[7, 7] = 1  # of no object
+    mask[7, 6] = mask[3, 7] = 1  # of no number: beside an object, and by itself
     data = replace(five, masks=(mask,) * 5, objects=(objects,) * 5)
     device = on_device(data, CPU, objects=True)
     separate, plain = device.separated, device.train
     kept = separate.masks.view(2, 8, 8)[0]
     assert torch.equal(kept[1:, 3], torch.zeros(7, dtype=torch.uint8)), "the ridge"
     assert kept[0].eq(IGNORE).all()
-    assert kept[7, 7] == 1, "only the ridge is taken away"
+    assert kept[7, 6] == kept[3, 7] == 1, "only the ridge is taken away"
     assert (plain.masks != separate.masks).sum() == 14
     weights = separate.weights.view(2, 8, 8)[0]
     assert weights[4, 3] == pytest.approx(10 * np.exp(-4 / 50))
-    assert weights[4, 2] == weights[4, 4] == 0
-    assert np.array_equal(device.validation[0].objects, np.where(mask == IGNORE, 0, objects))
+    assert weights[4, 2] == weights[4, 4] == weights[7, 6] == weights[3, 7] == 0
+    assert weights[3, 6] == pytest.approx(10 * np.exp(-4 / 50)), "what is by itself is an object"
+    expected = np.where(mask == IGNORE, 0, objects)
+    expected[3, 7] = device.validation[0].objects.max()
+    assert expected[3, 7] > 2
+    assert np.array_equal(device.validation[0].objects, expected)
     without = on_device(replace(data, objects=None), CPU, objects=True)
     assert torch.equal(without.separated.masks, without.train.masks)
     assert without.validation[0].objects.max() == 2

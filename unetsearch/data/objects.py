@@ -25,6 +25,17 @@ def connected(foreground: NDArray[np.bool_]) -> Objects:
     return found
 
 
+def within(foreground: NDArray[np.bool_], numbers: Objects) -> Objects:
+    """The numbered objects (H, W) as far as they lie in the foreground (H, W).
+
+    A connected part of it in which nothing is numbered is an object of its own.
+    """
+    inside, parts = np.where(foreground, numbers, 0), connected(foreground)
+    numbered = np.zeros(parts.max() + 1, bool)
+    numbered[parts[inside > 0]] = True
+    return np.where(foreground & ~numbered[parts], parts + inside.max(), inside).astype(np.int32)
+
+
 def told_apart(objects: Objects) -> Objects:
     """The objects with a ridge of background, one pixel wide, where two of them touch, over corners too."""
     apart = objects.copy()

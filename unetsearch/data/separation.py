@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unetsearch.data.dataset import SegmentationData, foreground
-from unetsearch.data.objects import Objects, connected, separation_weights, told_apart
+from unetsearch.data.objects import Objects, connected, separation_weights, told_apart, within
 from unetsearch.data.store import digest_of, kept, key_of
 
 
@@ -21,9 +21,9 @@ class Targets:
 
 
 def objects_of(data: SegmentationData, index: int) -> Objects:
-    """The objects of an image as they were numbered, in its foreground; else the connected parts of that."""
+    """The objects in the foreground of an image as they were numbered; else its connected parts."""
     there, numbers = foreground(data.masks[index]), _numbers(data, index)
-    return connected(there) if numbers is None else np.where(there, numbers, 0).astype(np.int32)
+    return connected(there) if numbers is None else within(there, numbers)
 
 
 def _numbers(data: SegmentationData, index: int) -> Objects | None:
@@ -38,8 +38,8 @@ def numbering(data: SegmentationData) -> list[str | None] | None:
 def separated(data: SegmentationData) -> Targets:
     """The masks of the training images with a ridge of background between touching objects, and their weight maps.
 
-    Where objects have no numbers the connected parts of the foreground serve, of which none touch. Made once a data
-    set, of all its images: every split finds them.
+    Of an image without numbers the connected parts of the foreground serve, between which there is background already.
+    Made once a data set, of all its images: every split finds them.
     """
     key = key_of("separated", [digest_of(mask) for mask in data.masks], numbering(data))
     arrays = kept(key, lambda: _made(data))
@@ -52,5 +52,6 @@ def _made(data: SegmentationData) -> Iterator[NDArray[Any]]:
     for index, mask in enumerate(data.masks):
         objects = objects_of(data, index)
         apart = objects if _numbers(data, index) is None else told_apart(objects)
-        yield np.where((objects > 0) & (apart == 0), 0, mask).astype(np.uint8)
-        yield separation_weights(apart)
+        target = np.where((objects > 0) & (apart == 0), 0, mask).astype(np.uint8)
+        yield target
+        yield np.where(foreground(target), 0, separation_weights(apart)).astype(np.float32)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from time import time
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from uuid import uuid4
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from unetsearch.files import cache_folder
 
-VERSION = 3
+VERSION = 4
 """Of the files, and of what is made from images and masks."""
 
 ALIGNED = 64
@@ -52,9 +52,24 @@ class Kept(np.ndarray[Any, Any]):
                 self.place = path, offset + further
 
     def __reduce__(self) -> Any:
-        if self.place is None or not self.flags.c_contiguous:
+        if self.place is None or not self.flags.c_contiguous or not self._is_there():
             return np.array(self, subok=False).__reduce__()
         return Kept.at, (*self.place, self.dtype.str, self.shape)
+
+    def _is_there(self) -> bool:
+        """Whether another process finds the file; one that was removed is written again from what is mapped of it."""
+        assert self.place is not None
+        path = Path(self.place[0])
+        content: Any = self.base
+        while isinstance(content, np.ndarray):
+            content = content.base
+        assert isinstance(content, mmap.mmap)
+        with suppress(OSError):
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _replace(path, lambda file: file.write(content))
+            return True
+        return False
 
 
 @lru_cache(maxsize=64)
@@ -90,7 +105,7 @@ def _found(key: str) -> Sequence[Array]:
         arrays = [Kept.at(str(path), offset, dtype, shape) for offset, dtype, shape, _ in index]
         with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
             whole = list(pool.map(digest_of, arrays)) == [digest for *_, digest in index]
-    except (OSError, ValueError, TypeError, RecursionError):
+    except (OSError, ValueError, TypeError, RecursionError, OverflowError):
         return []
     with suppress(OSError):
         os.utime(path)  # it is asked for
@@ -99,25 +114,35 @@ def _found(key: str) -> Sequence[Array]:
 
 def _keep(key: str, make: Callable[[], Iterable[Array]]) -> Sequence[Array]:
     folder = cache_folder()
-    beside = folder / f"{key}.{uuid4().hex}.part"
-    index = []
+
+    def write(file: BinaryIO) -> None:
+        index = []
+        for array in make():
+            file.write(b"\0" * (-file.tell() % ALIGNED))
+            index.append((file.tell(), array.dtype.str, array.shape, digest_of(array)))
+            file.write(np.ascontiguousarray(array).data)
+        said = json.dumps(index).encode()
+        file.write(said + len(said).to_bytes(8, "little"))
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _tidy(folder)
-        with beside.open("wb") as file:
-            for array in make():
-                file.write(b"\0" * (-file.tell() % ALIGNED))
-                index.append((file.tell(), array.dtype.str, array.shape, digest_of(array)))
-                file.write(np.ascontiguousarray(array).data)
-            said = json.dumps(index).encode()
-            file.write(said + len(said).to_bytes(8, "little"))
-        beside.replace(folder / f"{key}.arrays")
+        _replace(folder / f"{key}.arrays", write)
     except OSError:
         return list(make())
+    return _found(key) or list(make())
+
+
+def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Writes a file beside, which then takes the place as a whole. Raises OSError where the disk refuses."""
+    beside = path.with_name(f"{path.stem}.{uuid4().hex}.part")
+    try:
+        with beside.open("wb") as file:
+            write(file)
+        beside.replace(path)
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-    return _found(key) or list(make())
 
 
 def _tidy(folder: Path) -> None:

@@ -44,7 +44,7 @@ class Candidate:
     def of(cls, architecture: Architecture, recipe: Recipe) -> "Candidate":
         """Builds the graph and hashes it; nothing is trained and no memory is taken."""
         graph = build_graph(architecture)
-        training = json.dumps(recipe.identity(len(graph.heads)), sort_keys=True)
+        training = json.dumps(recipe.identity(len(graph.heads), graph.out_channels), sort_keys=True)
         digest = sha256(f"{graph.hash} {training}".encode()).hexdigest()[:16]
         return cls(architecture, recipe, graph, digest)
 

@@ -25,7 +25,7 @@ def check_fit(space: SearchSpace, data: SegmentationData) -> None:
     where pretrained weights are not to be had, or where no point keeps the limits.
     """
     check_depth(data, space.depths, space.recipe.crop)
-    _check_class_weights(space, data)
+    check_class_weights(space, data)
     if any(option.value is True for option in _options(space, "guidance")):
         check_guidance(data, "architecture.guidance")
     for name, architecture in _baselines(space):
@@ -38,7 +38,7 @@ def check_fit(space: SearchSpace, data: SegmentationData) -> None:
     check_limits(space)
 
 
-def _check_class_weights(space: SearchSpace, data: SegmentationData) -> None:
+def check_class_weights(space: SearchSpace, data: SegmentationData) -> None:
     """Raises SpaceError unless weights that are given are one a class."""
     value = space.training.get("class_weights")
     given = [option.value for option in value.options] if isinstance(value, Choice) else [space.recipe.class_weights]

@@ -103,7 +103,7 @@ TRAINING: dict[str, Field] = {
         _RECIPE.batch_size,
         "crops a step; auto: as many as the memory holds with the greatest network, the same for all",
     ),
-    "learning_rate": Field(Number(0, 10, above=True), _RECIPE.learning_rate, "of AdamW, at its height"),
+    "learning_rate": Field(Number(0, 10, above=True), _RECIPE.learning_rate, "of AdamW, between warmup and decay"),
     "weight_decay": Field(Number(0, 10), _RECIPE.weight_decay, "of AdamW"),
     "loss": Field(
         _names(Loss),

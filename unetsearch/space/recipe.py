@@ -30,6 +30,9 @@ TO_BE_FOUND = 0
 WINDOWED: frozenset[Loss] = frozenset({"ms_ssim", "unet3+"})
 """Losses with MS-SSIM in them."""
 
+AREAS: frozenset[Loss] = frozenset({"dice", "iou", "tversky", "lovasz"})
+"""Losses of the classes but the background, whose mean the class weights weigh."""
+
 MS_SSIM_SIDE = 176
 """Pixels that a crop needs for MS-SSIM: its window of 11 px on the coarsest of 5 scales, each half of the last."""
 
@@ -43,10 +46,10 @@ class Recipe:
     """One training. Its length is `steps` optimizer steps, scored `evaluations` times at equal distances.
 
     `batch_size` crops of `crop` x `crop` pixels a step; with TO_BE_FOUND no training can begin. The learning rate rises
-    over the first `warmup` of the steps, is flat, and falls linearly to zero over the last `decay`. Scores are those of
-    a moving average of the weights, which reaches back over the share `reach` of the steps so far: an early score then
-    tells more of the final one (`benchmarks/early_scores.py`). `averaging`: an exponential average with this decay a
-    step instead.
+    over the first `warmup` of the steps, is flat, and falls linearly to zero over the last `decay`; where these overlap
+    it is the lower of the two. Scores are those of a moving average of the weights, which reaches back over the share
+    `reach` of the steps so far: an early score then tells more of the final one (`benchmarks/early_scores.py`).
+    `averaging`: an exponential average with this decay a step instead.
 
     `heads`: the losses of several heads are averaged or summed up; `head_weights`: what each counts, the final one
     first, the last number for all that are left (`1 0.5`). `class_weights`: `equal`, `median_frequency`, or a number
@@ -88,20 +91,30 @@ class Recipe:
         unused = "averaging" if self.averaging is None else "reach"
         return {name: value for name, value in asdict(self).items() if name != unused}
 
-    def identity(self, heads: int) -> dict[str, Any]:
-        """What tells one training of a network with so many heads from another, for the canonical hash.
+    def identity(self, heads: int, maps: int) -> dict[str, Any]:
+        """What tells one training of a network with so many heads and logit maps from another, for the canonical hash.
 
-        Weights count by their ratios, and values that came after version 0.1.0 where they change something.
+        Weights count by their ratios and where the loss has them, values that came after version 0.1.0 where they
+        change something.
         """
         default = Recipe()
         values, given = self.to_dict(), self.weights_of_heads
         values["head_weights"] = _told([given[min(place, len(given) - 1)] for place in range(heads)], self.heads)
         if heads == 1 and values["head_weights"] == "1":
             values["heads"] = default.heads
-        if self.weights_of_classes is not None:
-            values["class_weights"] = _told(self.weights_of_classes, "sum" if self.weight_map else "mean")
-            values["class_weights"] = EQUAL if values["class_weights"] == "1" else values["class_weights"]
+        values["class_weights"] = self._identity_of_classes(max(1, maps - 1))
         return {name: value for name, value in values.items() if name not in LATER or value != getattr(default, name)}
+
+    def _identity_of_classes(self, foregrounds: int) -> str:
+        weights, only = self.weights_of_classes, self.loss in AREAS
+        if self.loss == "ms_ssim" or (only and foregrounds == 1):
+            return EQUAL
+        if weights is None:
+            return self.class_weights
+        if only:
+            weights = weights[-foregrounds:]
+        told = _told(weights, "sum" if self.weight_map and not only else "mean")
+        return EQUAL if told == "1" else told
 
 
 def _told(weights: Sequence[float], heads: Heads) -> str:

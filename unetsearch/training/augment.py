@@ -20,10 +20,10 @@ SCALE = 0.2
 """Of the logarithm of the scale, either way."""
 
 ELASTIC = 10.0
-"""Pixels: the deviation of the displacements of a 3x3 grid (Ronneberger et al. 2015, section 3.1), on large crops."""
+"""Pixels: the deviation of the displacements of a 3x3 grid (Ronneberger et al. 2015, section 3.1), at strength 1."""
 
 TAUT = 12.8
-"""On a crop of less than so many times that, it is less: its grid is so narrow that the image would fold."""
+"""The deviation is at most the crop's side by this: more, and the image would fold on so narrow a grid."""
 
 CONTRAST, BRIGHTNESS, GAMMA = 0.25, 0.25, 0.3
 """Of the logarithm, of the image's deviations, of the logarithm; either way."""
@@ -71,12 +71,12 @@ def window_side(side: int, strength: float) -> int:
     if strength == 0:
         return side
     angle = ANGLE * min(strength, 1)
-    return ceil(side * (cos(angle) + sin(angle)) * exp(SCALE * strength) + 4 * elastic(side) * strength)
+    return ceil(side * (cos(angle) + sin(angle)) * exp(SCALE * strength) + 4 * elastic(side, strength))
 
 
-def elastic(side: int) -> float:
-    """The deviation of the displacements on a crop of so many pixels a side, at strength 1."""
-    return min(ELASTIC, side / TAUT)
+def elastic(side: int, strength: float) -> float:
+    """The deviation of the displacements on a crop of so many pixels a side, in pixels."""
+    return min(ELASTIC * max(strength, 1), side / TAUT) * min(strength, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Draws:
         return cls(
             angle=either_way(ANGLE * min(strength, 1)),
             scale=np.exp(either_way(SCALE * strength)),
-            shifts=random.normal(0, elastic(side) * strength, (count, 2, 3, 3)).astype(np.float32),
+            shifts=random.normal(0, elastic(side, strength), (count, 2, 3, 3)).astype(np.float32),
             contrast=np.exp(either_way(CONTRAST * strength)),
             brightness=either_way(BRIGHTNESS * strength),
             gamma=np.exp(either_way(GAMMA * strength)),

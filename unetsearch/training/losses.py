@@ -1,4 +1,4 @@
-"""What a training minimises: the terms of one head's loss. Pixels whose target is IGNORE count nowhere."""
+"""What a training minimises: the terms of one head's loss. Pixels whose target is IGNORE have no gradient."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -136,9 +136,9 @@ def lovasz(logits: Tensor, truth: Truth) -> Tensor:
 def ms_ssim(logits: Tensor, truth: Truth) -> Tensor:
     """1 - MS-SSIM of probabilities and truth (Wang et al. 2003: 5 scales, 11 px window), mean over images and classes.
 
-    Crops have at least MS_SSIM_SIDE pixels a side. It is torchmetrics', whose coarsest scale has windows beyond the
-    border too, mirrored. Each similarity is taken as (1 + s) / 2: the gradient of a power of one near 0 would have no
-    bound.
+    The mean is over unlabelled pixels too, as if they were predicted without a fault. Crops have at least MS_SSIM_SIDE
+    pixels a side. It is torchmetrics', whose coarsest scale has windows beyond the border too, mirrored. Each
+    similarity is taken as (1 + s) / 2: the gradient of a power of one near 0 would have no bound.
     """
     # imported here: it takes a trainer seconds at its start, and no other loss needs it
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure

@@ -20,6 +20,7 @@ CONSTANT = 1e-9
 """A channel that deviates by no more than this share of its greatest value is left at 0, not divided by nothing."""
 
 Pixels = NDArray[Any]
+Numbers = NDArray[np.float64]
 
 
 class Source(Protocol):
@@ -151,8 +152,7 @@ class Streamed:
         """The windows themselves."""
         images, masks, weights = [], [], []
         for sample, image in enumerate(crops.image):
-            mean, deviation = self._spread(int(image))
-            images.append((_taken(self.images[image], crops, sample).astype(np.float32) - mean) / deviation)
+            images.append(_normalised(_taken(self.images[image], crops, sample), *self._spread(int(image))))
             masks.append(_taken(self.masks[image], crops, sample))
             if self.weights is not None:
                 weights.append(_taken(self.weights[image], crops, sample))
@@ -173,29 +173,33 @@ class Streamed:
         return replace(self, masks=targets.masks, weights=targets.weights)
 
     @cached_property
-    def _spreads(self) -> dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    def _spreads(self) -> dict[int, tuple[Numbers, Numbers]]:
         return {}
 
-    def _spread(self, image: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _spread(self, image: int) -> tuple[Numbers, Numbers]:
         if image not in self._spreads:
             self._spreads[image] = spread(self.images[image])
         return self._spreads[image]
 
 
-def spread(image: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def spread(image: Pixels) -> tuple[Numbers, Numbers]:
     """Mean and deviation of each channel (C, 1, 1) of an image (C, H, W)."""
-    values = image.astype(np.float32)
-    mean = values.mean((1, 2), keepdims=True, dtype=np.float64)
-    deviation = values.std((1, 2), keepdims=True, dtype=np.float64)
+    values = image.astype(np.float64)
+    mean, deviation = (of((1, 2), keepdims=True) for of in (values.mean, values.std))
     varies = deviation > CONSTANT * np.abs(values).max((1, 2), keepdims=True)
-    return mean.astype(np.float32), np.where(varies, deviation, 1).astype(np.float32)
+    return mean, np.where(varies, deviation, 1)
 
 
 def normalised(image: Pixels) -> NDArray[np.float32]:
     """(C, H, W) of any type -> float32 with mean 0 and deviation 1 in every channel of this image."""
-    mean, deviation = spread(image)
-    result: NDArray[np.float32] = (image.astype(np.float32) - mean) / deviation
-    return result
+    return _normalised(image, *spread(image))
+
+
+def _normalised(image: Pixels, mean: Numbers, deviation: Numbers) -> NDArray[np.float32]:
+    """In double precision: the mean may be far greater than the deviation."""
+    values = image - mean
+    values /= deviation
+    return values.astype(np.float32)
 
 
 def _taken(maps: Pixels, crops: Crops, sample: int) -> Pixels:
