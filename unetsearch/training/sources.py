@@ -196,10 +196,11 @@ def normalised(image: Pixels) -> NDArray[np.float32]:
 
 
 def _normalised(image: Pixels, mean: Numbers, deviation: Numbers) -> NDArray[np.float32]:
-    """In double precision: the mean may be far greater than the deviation."""
-    values = image - mean
-    values /= deviation
-    return values.astype(np.float32)
+    """Where the mean may be far greater than the deviation, in double precision."""
+    precision = np.float32 if image.dtype.itemsize <= 2 else np.float64
+    values = image - mean.astype(precision)
+    values /= deviation.astype(precision)
+    return values.astype(np.float32, copy=False)
 
 
 def _taken(maps: Pixels, crops: Crops, sample: int) -> Pixels:
