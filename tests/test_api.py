@@ -125,6 +125,13 @@ def test_a_study_is_its_folder(study):
     assert optuna.load_study(study_name="quickstart", storage=f"sqlite:///{study.folder / 'study.db'}").best_trials
 
 
+def test_totals_that_are_reached_already_change_no_study(study):
+    before = (study.folder / "study.yaml").read_text()
+    again = unetsearch.run(study.folder / "study.yaml", out=study.folder, trials=1, time=0.001, device="cpu")
+    assert len(again.records) == len(study.records)
+    assert (study.folder / "study.yaml").read_text() == before
+
+
 def test_a_moved_study_is_still_reported(study, tmp_path):
     moved = study.folder.rename(tmp_path / "elsewhere")
     try:

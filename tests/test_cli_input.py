@@ -32,23 +32,23 @@ from PIL import Image
         ),
         (
             "training.head_weights=one",
-            "--set training.head_weights=one  training.head_weights: expected numbers, the first above "
+            "--set training.head_weights=one  training.head_weights: expected numbers to a million, the first above "
             "0, such as 1 0.5, got 'one'",
         ),
         (
             "training.head_weights=0 1",
-            "--set training.head_weights=0 1  training.head_weights: expected numbers, the first above 0, such as "
-            "1 0.5, got '0 1'",
+            "--set training.head_weights=0 1  training.head_weights: expected numbers to a million, the first above "
+            "0, such as 1 0.5, got '0 1'",
         ),
         (
             "training.class_weights=1 0",
             "--set training.class_weights=1 0  training.class_weights: expected equal, median_frequency, or a number "
-            "for each class, background first, not all others 0, got '1 0'",
+            "to a million for each class, background first, not all others 0, got '1 0'",
         ),
         (
             "training.class_weights=median_freq",
             "--set training.class_weights=median_freq  training.class_weights: expected equal, median_frequency, or a "
-            "number for each class, background first, not all others 0, got 'median_freq'; did you mean "
+            "number to a million for each class, background first, not all others 0, got 'median_freq'; did you mean "
             "'median_frequency'?",
         ),
     ],
@@ -147,7 +147,7 @@ def test_limits_that_no_network_keeps(here, call):
         ),
         (["--time", "soon"], "unetsearch: time: expected a time such as 90s, 30m or 2h, got 'soon'\n"),
         (["--time", "0s"], "unetsearch: time: expected a time such as 90s, 30m or 2h, got '0s'\n"),
-        (["--seed", "-1"], "unetsearch: seed: expected a whole number of at least 0, got -1\n"),
+        (["--seed", "-1"], "unetsearch: seed: expected a whole number from 0 to 2,147,483,648, got -1\n"),
     ],
 )
 def test_wrong_options(here, call, arguments, message):
@@ -214,6 +214,25 @@ def test_pretrained_weights_are_looked_for_before_any_training(here, call, monke
     assert "timm/mobilenetv2_050: its pretrained weights" in err
     assert "or set pretrained: false" in err
     assert not Path("studies").exists()
+
+
+def test_a_map_of_weights_that_changes_nothing(here, call):
+    sets = ("--set", "training.weight_map=[true, false]", "--set")
+    told = (
+        "training.weight_map: it weighs pixels in cross-entropy and focal loss, and dice has neither; nor are objects "
+    )
+    assert call("run", "tiny.yaml", "--data", "data", *sets, "training.loss=dice") == (
+        2,
+        "",
+        f"unetsearch: {told}numbered in data, to be told apart: take another loss, such as dice_ce, or leave it out\n",
+    )
+    assert call("run", "tiny.yaml", "--data", "data", *sets, "training.loss=[dice, lovasz]")[0] == 2
+    assert not Path("studies").exists()
+    for images in Path("data/masks").iterdir():
+        place = Path("data/instances", images.name)
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(images.read_bytes())
+    assert call("run", "tiny.yaml", "--data", "data", *sets, "training.loss=dice", "--trials", "1")[0] == 0
 
 
 def test_weights_for_another_number_of_classes(here, call):

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 
 def test_a_drawing_that_cannot_be_written_leaves_nothing(here, call):
@@ -57,6 +59,17 @@ def test_what_augmentation_cannot_be_shown_of(here, call):
         "",
         "unetsearch: show: name an architecture (unet, STUDY#TRIAL, a YAML), or give --augmentation DATA\n",
     )
+    assert call("show", "unet", "--augmentation", "data", "--svg", "a.svg") == (
+        2,
+        "",
+        "unetsearch: show: --augmentation draws images and no network: leave out ARCH and --svg\n",
+    )
+    assert call("show", "unet", "--out", "a.png", "--set", "data.threshold=9") == (
+        2,
+        "",
+        "unetsearch: show: --out and --set are for --augmentation; --svg FILE draws a network\n",
+    )
+    assert not list(here.glob("a.*"))
     status, _, told = call("show", "--augmentation", "nowhere")
     assert status == 2
     assert "there is no such folder" in told
@@ -64,3 +77,21 @@ def test_what_augmentation_cannot_be_shown_of(here, call):
     assert (status, told) == (2, "unetsearch: --out nowhere/a.png: cannot be written (No such file or directory)\n")
     status, _, told = call("show", "--augmentation", "data", "--out", "a.html")
     assert (status, told) == (2, "unetsearch: --out a.html: the picture is a PNG; name a file that ends in .png\n")
+
+
+def test_augmentation_is_shown_of_images_that_are_read_as_told(here, call):
+    for path in (here / "data" / "masks").iterdir():
+        with Image.open(path) as image:
+            mask = np.asarray(image)
+        smooth = 3 * np.arange(mask.size).reshape(mask.shape) % 90
+        Image.fromarray(np.where(mask > 0, 200, smooth).astype(np.uint8)).save(path)
+    status, _, told = call("show", "--augmentation", "data")
+    assert status == 2
+    assert "`data: {threshold: 100}`" in told
+    status, out, told = call(
+        "show", "--augmentation", "data", "--set", "data.threshold=100", "--set", "training.crop=32"
+    )
+    assert (status, told) == (0, "")
+    assert out.startswith("augmentation.png: crops of data")
+    with Image.open("augmentation.png") as picture:
+        assert picture.width == 8 * (32 + 4) - 4

@@ -33,11 +33,11 @@ DONE = replace(CANDIDATE.record(4, values={}), curve=(SCORE,), seconds=7.0)
 PRUNED = replace(DONE, number=7, state="pruned", curve=(score(40, 0.6123),))
 EVENTS = (
     Continued(finished=2, interrupted=1),
-    Started("#4", CANDIDATE, 0),
+    Started(CANDIDATE.record(4), 0),
     Stepped("#4", 33),
     Scored("#4", score(50, 0.75)),
     Noted("#4: out of memory; once more, with each batch in two parts"),
-    Started("#4", CANDIDATE, 0),
+    Started(CANDIDATE.record(4), 0),
     Stepped("#4", 20),
     Finished(DONE, PROGRESS),
     Finished(replace(DONE, number=5, state="repeat", repeat_of="#4"), PROGRESS),
@@ -114,11 +114,24 @@ def terminal(width=130, height=40, clock=lambda: 0.0):
     )
 
 
+def test_what_was_picked_of_a_training_is_told():
+    picked = {"architecture.depth": 2, "training.loss": "lovasz", "training.augmentation": 0.25}
+    record = replace(DONE, values=picked)
+    told = "8-16-32, loss lovasz, augmentation 0.25"
+    console = Console(file=StringIO(), width=140)
+    display = Display(console)
+    display.happened(Started(record, 0))
+    display.front([record], ("dice", "params"))
+    lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines() if "lovasz" in line]
+    assert len(lines) == 2
+    assert all(told in line for line in lines), lines
+
+
 def test_a_bar_a_slot_goes_with_its_trial():
     display = terminal()
     display._live = display  # no lines
-    for name, slot in (("#8", 1), ("#7", 0)):
-        display.happened(Started(name, CANDIDATE, slot))
+    for number, slot in ((8, 1), (7, 0)):
+        display.happened(Started(CANDIDATE.record(number), slot))
     display.happened(Scored("#7", score(50, 0.75)))
     display.happened(Stepped("#8", 20))
     bars = [line for line in screen(display) if "steps" in line]
@@ -134,7 +147,7 @@ def test_a_bar_a_slot_goes_with_its_trial():
     display.happened(Lost("#8", "another machine has taken it over"))
     assert not [line for line in screen(display) if "/100 steps" in line]
     assert "#8: another machine has taken it over" in display.console.file.getvalue()
-    display.happened(Started("#9", CANDIDATE, 0))
+    display.happened(Started(CANDIDATE.record(9), 0))
     display.happened(Ended("done"))
     assert not [line for line in screen(display) if "/100 steps" in line]
 
@@ -172,7 +185,7 @@ def test_many_slots_leave_room_in_a_small_terminal(height, slots, bars):
     for number in range(30):
         display.happened(Finished(replace(DONE, number=number), MORE))
     for slot in range(slots):
-        display.happened(Started(f"#{30 + slot}", CANDIDATE, slot))
+        display.happened(Started(CANDIDATE.record(30 + slot), slot))
     lines = screen(display)
     assert len(lines) < height
     assert len([line for line in lines if "/100 steps" in line]) == bars
@@ -185,7 +198,7 @@ def test_the_time_goes_on_while_something_runs():
     now = iter([0.0, 20.0, 90.0])
     display = terminal(clock=lambda: next(now))
     display._live = display
-    display.happened(Started("#8", CANDIDATE, 0))
+    display.happened(Started(CANDIDATE.record(8), 0))
     display._last = MORE, display._clock()
     assert "1 min 20 s, about 40 s left" in display._status
     assert display._status.endswith(", 2 min 30 s"), "later than its pace let hope: nothing is promised"
@@ -209,7 +222,7 @@ def test_showing_costs_little_at_a_thousand_trials():
     display._learn(
         replace(DONE, number=i, params=1000 + i * 37 % 999, curve=(score(100, i / 1001),)) for i in range(1000)
     )
-    display.happened(Started("#1000", CANDIDATE, 0))
+    display.happened(Started(CANDIDATE.record(1000), 0))
     started = perf_counter()
     for step in range(100):
         display.happened(Scored("#1000", score(step, 0.5)))

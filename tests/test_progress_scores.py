@@ -31,7 +31,7 @@ def judged(display, objectives):
     early = replace(score(40, 0.6123), object_f1=0.4123, iou=0.5123)
     display.happened(Finished(replace(PRUNED, curve=(early,)), PROGRESS))
     display.happened(Finished(replace(PRUNED, number=8, state="repeat", repeat_of="#7", curve=(early,)), PROGRESS))
-    display.happened(Started("#9", CANDIDATE, 0))
+    display.happened(Started(CANDIDATE.record(9), 0))
     display.happened(Scored("#9", early))
     return display
 

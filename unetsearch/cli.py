@@ -217,18 +217,28 @@ def show(
         str | None,
         typer.Option(metavar="DATA", help="Instead: what augmentation makes of a data folder's images (or of cells)."),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The picture of --augmentation.")] = Path(
-        "augmentation.png"
-    ),
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The picture of --augmentation. [augmentation.png]")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=VALUE", help="How --augmentation reads the images: data.threshold=127."),
+    ] = None,
 ) -> None:
     """Draws one architecture, with a table of its nodes: shapes, parameters, MACs, receptive fields."""
     from unetsearch import describe
 
+    of_a_network = {"ARCH": architecture, "--svg": svg, "--html": html, "--size": size}
+    of_images = {"--out": out, "--set": overrides}
     if augmentation is not None:
-        describe.print_augmentation(_console(), augmentation, out)
+        if given := [name for name, value in of_a_network.items() if value is not None]:
+            raise UnetsearchError(f"show: --augmentation draws images and no network: leave out {' and '.join(given)}")
+        describe.print_augmentation(_console(), augmentation, out or Path("augmentation.png"), overrides or ())
         return
     if architecture is None:
         raise UnetsearchError("show: name an architecture (unet, STUDY#TRIAL, a YAML), or give --augmentation DATA")
+    if given := [name for name, value in of_images.items() if value is not None]:
+        raise UnetsearchError(f"show: {' and '.join(given)} are for --augmentation; --svg FILE draws a network")
     pixels = describe.read_size(size) if size is not None else None
     describe.print_architecture(_console(), architecture, size=pixels, svg=svg, html=html)
 

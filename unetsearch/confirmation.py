@@ -252,7 +252,8 @@ def _searched_again(
         wanted.happened(SearchedAgain(number, len(splits)))
         fingerprint = f"{wanted.data.fingerprint}, without fold {number} of {len(splits)}"
         data = replace(wanted.data, split=split, fingerprint=fingerprint)
-        folder = create_folder(wanted.folder.path / "confirm" / f"{number}-of-{len(splits)}")
+        path = wanted.folder.path / "confirm" / f"{number}-of-{len(splits)}"
+        folder = create_folder(path, "let the study's folder be written, or confirm a copy of it")
         inner = replace(space, baselines=())
         with owned(folder):
             records = search(

@@ -1,6 +1,7 @@
 """What a space and an architecture are, printed for a person: the commands `space`, `show` and `depth`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -29,8 +30,7 @@ from unetsearch.report.notes import counted_notes
 from unetsearch.report.words import amount, duration, topology
 from unetsearch.search.candidate import Candidate
 from unetsearch.space.architecture import Architecture
-from unetsearch.space.recipe import Recipe
-from unetsearch.space.settings import DataSettings
+from unetsearch.space.document import parse_space
 from unetsearch.space.space import SearchSpace
 from unetsearch.training.score import Score
 from unetsearch.training.train import DivergedError
@@ -234,15 +234,17 @@ def print_depths(console: Console, space: SearchSpace, *, data: str | None, devi
     console.print(ESTIMATE, highlight=False)
 
 
-def print_augmentation(console: Console, data: str, out: Path) -> None:
+def print_augmentation(console: Console, data: str, out: Path, overrides: Sequence[str] = ()) -> None:
     """Draws what augmentation makes of the images of a folder, or of an embedded set, into a PNG file.
 
-    Raises UnetsearchError where the file is named as another kind, the data cannot be read, or the file not written.
+    `overrides`: how they are read, and the crop, as `run` takes them. Raises UnetsearchError where the file is named as
+    another kind, the data cannot be read, or the file not written.
     """
     if out.suffix.lower() != ".png":
         raise UnetsearchError(f"--out {out}: the picture is a PNG; name a file that ends in .png")
-    loaded = load_data(DataSettings(path=data))
-    picture = augmentation_picture(loaded, Recipe())
+    space = parse_space("name: augmentation", "", overrides)
+    loaded = load_data(replace(space.data, path=data))
+    picture = augmentation_picture(loaded, space.recipe)
     try:
         out.write_bytes(as_png(picture))
     except OSError as error:

@@ -15,7 +15,7 @@ from rich.text import Text
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.report.terminal import add_trial, outcome, trials_table
 from unetsearch.report.views import hypervolume
-from unetsearch.report.words import SCORES, amount, duration, in_order, scores, topology, with_dice
+from unetsearch.report.words import SCORES, amount, duration, in_order, network, scores, with_dice
 from unetsearch.search.events import (
     Continued,
     Ended,
@@ -166,13 +166,11 @@ class Display:
         self.console.print(table)
 
     def _begin(self, event: Started) -> None:
-        cost = event.candidate.cost
-        words = topology(event.candidate.architecture)
-        self._line(f"{event.name:>6}  {words}, {amount(cost.params)} parameters, {amount(cost.macs)}MACs")
-        self._end(event.name)  # it may begin once more
-        total = event.candidate.recipe.steps
-        label = f"{event.name}  {words}"
-        self._bars[event.name] = self._progress.add_task(label, total=total, score="", slot=event.slot)
+        record, words = event.record, network(event.record)
+        self._line(f"{record.name:>6}  {words}, {amount(record.params)} parameters, {amount(record.macs)}MACs")
+        self._end(record.name)  # it may begin once more
+        label, total = f"{record.name}  {words}", record.recipe.steps
+        self._bars[record.name] = self._progress.add_task(label, total=total, score="", slot=event.slot)
 
     def _finish(self, event: Finished) -> None:
         record = event.record

@@ -216,6 +216,11 @@ def test_few_images_and_few_groups_are_noted():
             "the split leaves 1 training image: add images, or set more `data: {split: {folds: ...}}`",
         ),
         (
+            members(*numbered(8)),
+            SplitSettings(test=0.8, folds=9),
+            "the split leaves 1 training image: add images, or set less than 0.8 for `data: {split: {test: ...}}`",
+        ),
+        (
             members(*numbered(9), groups=["x", "y"] * 4 + ["x"]),
             AUTO,
             "9 images in 2 groups cannot be split into training (at least 2 images) and validation (1) and test (1): "

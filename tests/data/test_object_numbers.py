@@ -8,6 +8,7 @@ import tifffile
 
 from tests.data.folders import folder, mask, save
 from unetsearch.data.load import load_data
+from unetsearch.data.objects import connected
 from unetsearch.data.separation import objects_of, separated
 from unetsearch.errors import DataError
 from unetsearch.space.settings import DataSettings
@@ -51,6 +52,26 @@ def test_objects_that_are_numbered_beside_the_masks(tmp_path):
     assert np.array_equal(objects_of(load_data(settings), 0) > 0, data.masks[0] > 0), "and none outside"
     save(tmp_path, "instances/00.png", np.random.default_rng(0).integers(0, 255, (40, 48, 3)).astype(np.uint8))
     assert any("the file of an image in instances/ is coloured" in note for note in load_data(settings).notes)
+
+
+def test_numbers_that_are_not_those_of_the_masks_are_told_of(tmp_path):
+    settings = folder(tmp_path)
+    images = [f"{number:02}.png" for number in range(10)]
+    own = [mask(values=(0, 1)).astype(np.uint16) for _ in images]
+    for name, numbers in zip(images, own, strict=True):
+        save(tmp_path, f"instances/{name}", numbers)
+    assert not any("in common" in note for note in load_data(settings).notes)
+    save(tmp_path, "instances/03.png", np.roll(own[3], 10, 1))
+    told = (
+        "1 image has less than half in common between foreground and numbered objects, e.g. images/03.png: see whether "
+        "the files in instances/ are those of the same images"
+    )
+    assert told in load_data(settings).notes
+    for name in images:
+        save(tmp_path, f"instances/{name}", np.zeros_like(own[0]))
+    data = load_data(settings)
+    assert any(note.startswith("10 images have no numbers of objects, e.g. images/00.png") for note in data.notes)
+    assert np.array_equal(objects_of(data, 0), connected(data.masks[0] > 0))
 
 
 def test_objects_may_be_numbered_in_one_part_only(tmp_path):

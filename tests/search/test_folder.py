@@ -16,11 +16,19 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     )
 
 
+def test_the_advice_is_that_of_the_caller(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudyError, match=r"cannot write here \(Not a directory\); do so$"):
+        create_folder(tmp_path / "file" / "inner", "do so")
+
+
 def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(StudyError) as caught:
         create_folder(tmp_path)
-    assert str(caught.value) == (f"{tmp_path}: the folder is not empty and holds no study; give another one with --out")
+    assert str(caught.value) == (
+        f"{tmp_path}: the folder is not empty and holds no study; give another folder with --out"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 

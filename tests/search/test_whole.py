@@ -1,6 +1,7 @@
 """A search that is ended: the first reason stands, whatever becomes of its report."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,19 @@ from unetsearch.errors import StudyError, WorkFailedError
 from unetsearch.search.whole import search
 
 FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(("trials", "slots"), [(1, 1), (3, 3), (900, 50)])
+def test_no_more_slots_are_begun_than_there_is_to_train(runner, space, data, fake_pool, monkeypatch, trials, slots):
+    begun = []
+    monkeypatch.setattr(
+        "unetsearch.search.whole.Pool", lambda setups, stall: begun.append(setups) or nullcontext(fake_pool())
+    )
+    monkeypatch.setattr("unetsearch.search.whole.Search.run", lambda self: [])
+    wanted = replace(space, baselines=(), search=replace(space.search, trials=trials))
+    nothing = {"begun": lambda: None, "happened": lambda event: None, "left": lambda facts, studies: None}
+    search(runner.folder, wanted, data, [torch.device("cpu")] * 50, **nothing)
+    assert [(len(setups), {setup.sharing for setup in setups}) for setups in begun] == [(slots, {slots})]
 
 
 @pytest.mark.parametrize("error", [StudyError("no study"), WorkFailedError("the report cannot be written"), FULL])

@@ -75,7 +75,7 @@ search: {trials: 0}
         "did you mean 'dense'?",
         "x.yaml:6  architecture.norm: expected one of batch, group, none, got 'no'; did you mean 'none'?",
         "x.yaml:8  training.evaluations: expected a whole number from 1 to 1000, got 9999999",
-        "x.yaml:9  search.trials: expected a whole number of at least 1, got 0",
+        "x.yaml:9  search.trials: expected a whole number from 1 to 1,000,000,000, got 0",
         "--set training.crop=small  training.crop: expected a whole number from 8 to 4096, got 'small'",
     ]
 
@@ -137,7 +137,7 @@ search: {trials: 0}
         ),
         (
             "training: {steps: [100, 200]}",
-            "x.yaml:1  training.steps: is never searched; expected a whole number of at least 1, got a list",
+            "x.yaml:1  training.steps: is never searched; expected a whole number from 1 to 1,000,000,000, got a list",
         ),
         ("training: {steps: 2}", "x.yaml:1  training.evaluations: expected at most training.steps (2), got 12"),
         (
@@ -180,7 +180,7 @@ search: {trials: 0}
         ("search: {time: 0s}", "x.yaml:1  search.time: expected a time such as 90s, 30m or 2h, got '0s'"),
         (
             "search: {trials: " + "9" * 5000 + "}",
-            f"x.yaml:1  search.trials: expected a whole number of at least 1, got '{'9' * 99}...",
+            f"x.yaml:1  search.trials: expected a whole number from 1 to 1,000,000,000, got '{'9' * 99}...",
         ),
         (
             "architecture: {depth: {low: 1, high: 5, step: 3}}",
@@ -266,9 +266,9 @@ def test_values_told_beside_the_file_go_through_the_same_door():
     with pytest.raises(SpaceError) as caught:
         search_settings({"trials": 0, "time": "0s", "seed": -1})
     assert str(caught.value) == (
-        "trials: expected a whole number of at least 1, got 0\n"
+        "trials: expected a whole number from 1 to 1,000,000,000, got 0\n"
         "time: expected a time such as 90s, 30m or 2h, got '0s'\n"
-        "seed: expected a whole number of at least 0, got -1"
+        "seed: expected a whole number from 0 to 2,147,483,648, got -1"
     )
 
 

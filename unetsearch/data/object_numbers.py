@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unetsearch.data.dataset import foreground
+from unetsearch.data.dataset import IGNORE, foreground
 from unetsearch.data.masks import Mask, in_one_piece
 from unetsearch.data.samples import Sample
+
+COMMON = 0.5
+"""Of foreground and numbered objects, their IoU below which it is told."""
 
 
 def numbers_of(
@@ -47,7 +50,7 @@ def notes_of_objects(
 
     `instances`: the masks are those of a folder instances/.
     """
-    if all(each is None for each in objects):
+    if all(each is None for each in objects) and all(sample.objects is None for sample in samples):
         return ()
     notes = []
     own = [each is not None and sample.objects is not None for sample, each in zip(samples, objects, strict=True)]
@@ -63,4 +66,23 @@ def notes_of_objects(
         count = "1 image has" if len(without) == 1 else f"{len(without)} images have"
         instead = "there the connected parts of the foreground are taken for the objects"
         notes.append(f"{count} no numbers of objects, e.g. {without[0]}: {instead}")
-    return tuple(notes)
+    return (*notes, *_note_of_others(samples, encoded, objects))
+
+
+def _note_of_others(
+    samples: Sequence[Sample], encoded: Sequence[NDArray[np.uint8]], objects: Sequence[NDArray[np.int32] | None]
+) -> tuple[str, ...]:
+    """Whose file in instances/ hardly lies on the foreground: it may be that of another image."""
+    others = []
+    for sample, classes, numbers in zip(samples, encoded, objects, strict=True):
+        if sample.objects is not None and numbers is not None:
+            there, numbered = foreground(classes), (numbers > 0) & (classes != IGNORE)
+            if (there & numbered).sum() < COMMON * (there | numbered).sum():
+                others.append(sample.image_name)
+    if not others:
+        return ()
+    count = "1 image has" if len(others) == 1 else f"{len(others)} images have"
+    return (
+        f"{count} less than half in common between foreground and numbered objects, e.g. {others[0]}: see whether the "
+        "files in instances/ are those of the same images",
+    )

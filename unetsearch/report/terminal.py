@@ -13,10 +13,10 @@ from unetsearch.report.words import (
     in_order,
     mebibytes,
     milliseconds,
+    network,
     remark,
     score_text,
     scores,
-    topology,
     with_dice,
 )
 from unetsearch.search.records import TrialRecord
@@ -72,5 +72,5 @@ def add_trial(table: Table, record: TrialRecord, shown: Sequence[Objective], mea
         amount(record.macs),
         *((latency, memory) if measured else ()),
         duration(record.seconds),
-        Text("; ".join(filter(None, (remark(record), topology(record.architecture))))),  # a reason may hold brackets
+        Text("; ".join(filter(None, (remark(record), network(record))))),  # a reason may hold brackets
     )

@@ -10,7 +10,7 @@ from statistics import median, quantiles
 import numpy as np
 
 from unetsearch.report.confirmation import Confirmation
-from unetsearch.report.words import SCORES, amount, remark, topology, training
+from unetsearch.report.words import SCORES, amount, network, remark
 from unetsearch.search.preview import Shown
 from unetsearch.search.records import TIME_SPENT, TrialRecord, front_of
 from unetsearch.space.settings import Objective, ranked_by
@@ -142,7 +142,7 @@ def network_points(records: Sequence[TrialRecord], objectives: Sequence[Objectiv
             macs=record.macs,
             depth=record.architecture.depth,
             skip=record.architecture.skip.rule,
-            words=", ".join(filter(None, (topology(record.architecture), training(record.values), remark(record)))),
+            words=", ".join(filter(None, (network(record), remark(record)))),
             seconds=record.seconds,
             latency=record.latency,
             memory=record.memory,

@@ -119,6 +119,11 @@ def _said(name: str, value: object) -> str:
     return name if value is True else f"{name} {value}"
 
 
+def network(record: TrialRecord) -> str:
+    """A trial's topology, and what its search picked of the training."""
+    return ", ".join(filter(None, (topology(record.architecture), training(record.values))))
+
+
 def training(values: Mapping[str, Scalar]) -> str:
     """`learning_rate 0.00412, loss dice`: what a search picked of a training, by the trial's values."""
     picked = {name.rpartition(".")[2]: value for name, value in values.items() if name.startswith("training.")}

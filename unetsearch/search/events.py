@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from unetsearch.search.candidate import Candidate
 from unetsearch.search.confirmed import Run
 from unetsearch.search.records import TrialRecord
 from unetsearch.training.score import Score
@@ -80,8 +79,7 @@ class Joined:
 class Started:
     """A training begins on a slot."""
 
-    name: str
-    candidate: Candidate
+    record: TrialRecord
     slot: int
 
 

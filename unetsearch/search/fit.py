@@ -1,6 +1,7 @@
 """What must hold of a space and its data together, before a folder is made and anything is trained."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from unetsearch.data.checks import check_depth, check_guidance
 from unetsearch.data.dataset import SegmentationData
@@ -10,7 +11,7 @@ from unetsearch.network.pretrained import pretrained_file
 from unetsearch.search.candidate import Candidate
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.backbone import PREFIX, Backbone
-from unetsearch.space.recipe import Recipe
+from unetsearch.space.recipe import UNWEIGHED, Recipe
 from unetsearch.space.settings import LimitSettings
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.values import Choice, Option, Range, Scalar
@@ -26,6 +27,7 @@ def check_fit(space: SearchSpace, data: SegmentationData) -> None:
     """
     check_depth(data, space.depths, space.recipe.crop)
     check_class_weights(space, data)
+    _check_weight_map(space, data)
     if any(option.value is True for option in _options(space, "guidance")):
         check_guidance(data, "architecture.guidance")
     for name, architecture in _baselines(space):
@@ -40,9 +42,7 @@ def check_fit(space: SearchSpace, data: SegmentationData) -> None:
 
 def check_class_weights(space: SearchSpace, data: SegmentationData) -> None:
     """Raises SpaceError unless weights that are given are one a class."""
-    value = space.training.get("class_weights")
-    given = [option.value for option in value.options] if isinstance(value, Choice) else [space.recipe.class_weights]
-    for text in given:
+    for text in _picks(space, "class_weights"):
         weights = Recipe(class_weights=str(text)).weights_of_classes
         if weights is not None and len(weights) != len(data.classes):
             classes = ", ".join(data.classes)
@@ -52,6 +52,25 @@ def check_class_weights(space: SearchSpace, data: SegmentationData) -> None:
                     f"classes ({classes}): give one for each, background first"
                 ]
             )
+
+
+def _check_weight_map(space: SearchSpace, data: SegmentationData) -> None:
+    """Raises SpaceError where there is nothing that a map of weights would change."""
+    losses = _picks(space, "loss")
+    if data.objects is None and True in _picks(space, "weight_map") and UNWEIGHED.issuperset(losses):
+        raise SpaceError(
+            [
+                f"training.weight_map: it weighs pixels in cross-entropy and focal loss, and {' and '.join(losses)} "
+                f"{'has' if len(losses) == 1 else 'have'} neither; nor are objects numbered in {data.name}, to be "
+                "told apart: take another loss, such as dice_ce, or leave it out"
+            ]
+        )
+
+
+def _picks(space: SearchSpace, name: str) -> list[Any]:
+    """What a value of the training may be."""
+    value = space.training.get(name)
+    return [option.value for option in value.options] if isinstance(value, Choice) else [getattr(space.recipe, name)]
 
 
 def check_limits(space: SearchSpace) -> None:

@@ -104,22 +104,22 @@ def open_folder(path: Path) -> StudyFolder:
     return folder
 
 
-def create_folder(path: Path) -> StudyFolder:
-    """The folder of a study, made where it is not there yet.
+def create_folder(path: Path, advice: str = "give another folder with --out") -> StudyFolder:
+    """The folder of a study, made where it is not there yet. `advice`: what to do where it cannot be.
 
     Raises StudyError where it cannot be written, or holds other things than a study.
     """
     folder = StudyFolder(path)
     try:
         if path.is_dir() and not folder.exists and folder.holds_others():
-            raise StudyError(f"{path}: the folder is not empty and holds no study; give another one with --out")
+            raise StudyError(f"{path}: the folder is not empty and holds no study; {advice}")
         path.mkdir(parents=True, exist_ok=True)
         probe = path / ".write-test"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
         reason = error.strerror or error
-        raise StudyError(f"{path}: cannot write here ({reason}); give another folder with --out") from None
+        raise StudyError(f"{path}: cannot write here ({reason}); {advice}") from None
     return folder
 
 

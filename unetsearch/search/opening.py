@@ -25,6 +25,7 @@ from unetsearch.network.backbones import find_backbone
 from unetsearch.search.engines import public_url
 from unetsearch.search.folder import StudyFolder, open_folder
 from unetsearch.search.preview import save_preview, windows
+from unetsearch.search.progress import progress_of
 from unetsearch.search.proposals import make_sampler
 from unetsearch.search.storage import Studies, begin_studies, read_studies
 from unetsearch.space.document import load_space, parse_space
@@ -106,11 +107,19 @@ def begin(
         save_preview(folder, data, windows(data))
         if storage is not None:
             write_atomically(folder.shared, yaml.safe_dump({"url": public_url(storage), "study": name}).encode())
-        write_atomically(folder.settings, dump_space(_portable(space, folder)).encode())
+        write_atomically(folder.settings, dump_space(_with_totals(_portable(space, folder), folder, studies)).encode())
     except BaseException:
         studies.close()
         raise
     return studies
+
+
+def _with_totals(space: SearchSpace, folder: StudyFolder, studies: Studies) -> SearchSpace:
+    """The space as it is written: totals of which nothing is left to do leave those by which the study was made."""
+    if not folder.exists or progress_of(space, studies.records).over is None:
+        return space
+    before = read_space(folder.settings).search
+    return replace(space, search=replace(space.search, trials=before.trials, time=before.time))
 
 
 def reopen(folder: StudyFolder, storage: str | None = None) -> Opened:

@@ -181,7 +181,7 @@ class Search:
         self.pool.start(slot, replace(running.job, slot=place, rested=running.rested))
         running.begin(place)
         self._running[slot] = running
-        return Started(running.record.name, running.task.candidate, slot)
+        return Started(running.record, slot)
 
     def _place(self, slot: int) -> str:
         return f"{self.machine}{slot}"

@@ -14,6 +14,7 @@ from unetsearch.search.messages import Setup
 from unetsearch.search.opening import FACTS, begin
 from unetsearch.search.pool import Pool
 from unetsearch.search.preview import windows
+from unetsearch.search.progress import progress_of
 from unetsearch.search.records import TrialRecord
 from unetsearch.search.storage import Studies
 from unetsearch.search.study import Search
@@ -35,7 +36,7 @@ def search(
     happened: Callable[[Event], None],
     left: Left,
 ) -> list[TrialRecord]:
-    """Searches in a folder that this process owns. `devices`: one a slot.
+    """Searches in a folder that this process owns. `devices`: one a slot; no more are used than there is left to train.
 
     `begun` is called before anything is trained, `happened` with every event after that, `left` at the end, after an
     interruption too.
@@ -44,6 +45,8 @@ def search(
     with closing(begin(folder, space, data, words, storage, lambda text: happened(Noted(text)))) as studies:
         begun()
         facts = studies.patient(lambda: studies.search.user_attrs)[FACTS]
+        left_to_train = space.search.trials - progress_of(space, studies.records).trials + len(space.baselines)
+        devices = devices[: max(1, left_to_train)]
         with Pool(setups(space, data, devices), stall=space.search.stall) as pool:
             machine = f"{folder.path.name}/" if storage else ""  # each machine has a folder of its own
             run = Search(space, studies, pool, folder, windows(data), machine)

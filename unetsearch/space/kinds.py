@@ -36,8 +36,8 @@ class Number:
         if self.multiple > 1:
             kind = f"a multiple of {self.multiple}"
         low = f"above {self.low:g}" if self.above else f"from {self.low:g}"
-        high = f"below {self.high:g}" if self.below else f"to {self.high:g}"
-        return f"{kind} {low} {high}" if self.high < 1e9 else f"{kind} of at least {self.low:g}"
+        high = f"{self.high:g}" if self.high < 1e5 else f"{self.high:,.0f}"
+        return f"{kind} {low} {'below' if self.below else 'to'} {high}"
 
     def fits(self, value: object) -> bool:
         """Whether a value of the document is such a number. A boolean is none."""
@@ -57,8 +57,7 @@ class Number:
         """As JSON schema."""
         document: dict[str, Any] = {"type": "integer" if self.integer else "number"}
         document["exclusiveMinimum" if self.above else "minimum"] = self.low
-        if self.high < 1e9:
-            document["exclusiveMaximum" if self.below else "maximum"] = self.high
+        document["exclusiveMaximum" if self.below else "maximum"] = self.high
         document |= {"multipleOf": self.multiple} if self.multiple > 1 else {}
         return {"anyOf": [document, {"enum": list(self.names)}]} if self.names else document
 
@@ -139,12 +138,16 @@ class Text:
         return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
 
 
-NUMBERS_PATTERN = r"\d+(\.\d+)?([ ,]+\d+(\.\d+)?)*"
+NUMBER = r"\d+(\.\d+)?(e[+-]?\d+)?"
+NUMBERS_PATTERN = rf"{NUMBER}([ ,]+{NUMBER})*"
+
+MOST = 1e6
+"""No weight is greater: a loss may be the sum of many, in single precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Some numbers in a text, `1 0.5`; or one of some names. `first`: the first is above 0, else one after it."""
+    """Some numbers to MOST in a text, `1 0.5`; or one of some names. `first`: the first is above 0, else one behind."""
 
     expected: str
     names: tuple[str, ...] = ()
@@ -157,13 +160,14 @@ class Numbers:
         text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
         if not isinstance(text, str) or re.fullmatch(NUMBERS_PATTERN, text) is None:
             return False
-        return numbers(text)[0] > 0 if self.first else any(numbers(text)[1:])
+        given = numbers(text)
+        return max(given) <= MOST and (given[0] > 0 if self.first else any(given[1:]))
 
     def schema(self) -> dict[str, Any]:
         """As JSON schema."""
         one: list[dict[str, Any]] = [{"type": "string", "pattern": f"^(?:{NUMBERS_PATTERN})$"}]
         if self.first:
-            one.append({"type": "number", "exclusiveMinimum": 0})
+            one.append({"type": "number", "exclusiveMinimum": 0, "maximum": MOST})
         return {"anyOf": [*one, *([{"enum": list(self.names)}] if self.names else [])]}
 
 

@@ -33,6 +33,9 @@ WINDOWED: frozenset[Loss] = frozenset({"ms_ssim", "unet3+"})
 AREAS: frozenset[Loss] = frozenset({"dice", "iou", "tversky", "lovasz"})
 """Losses of the classes but the background, whose mean the class weights weigh."""
 
+UNWEIGHED: frozenset[Loss] = AREAS | {"ms_ssim"}
+"""Losses in which no pixel has a weight."""
+
 MS_SSIM_SIDE = 176
 """Pixels that a crop needs for MS-SSIM: its window of 11 px on the coarsest of 5 scales, each half of the last."""
 

@@ -200,7 +200,8 @@ def _normalised(image: Pixels, mean: Numbers, deviation: Numbers) -> NDArray[np.
     precision = np.float32 if image.dtype.itemsize <= 2 else np.float64
     values = image - mean.astype(precision)
     values /= deviation.astype(precision)
-    return values.astype(np.float32, copy=False)
+    result: NDArray[np.float32] = values.astype(np.float32, copy=False)
+    return result
 
 
 def _taken(maps: Pixels, crops: Crops, sample: int) -> Pixels:
