@@ -22,7 +22,7 @@ def test_all_pause_early_and_one_in_four_goes_on_while_new_ones_come(runner, lon
     told = [event for event in events if isinstance(event, Started | Rested | Finished)]
     assert not any(isinstance(event, Finished) for event in told[:6]), "three are begun, and pause, before one goes on"
     first = next(place for place, event in enumerate(told) if isinstance(event, Finished))
-    assert len({event.name for event in told[:first] if isinstance(event, Started)}) <= 4 + slots
+    assert len({event.record.name for event in told[:first] if isinstance(event, Started)}) <= 4 + slots
     assert max(event.progress.paused for event in events if isinstance(event, Finished)) >= 4
     assert len(records) == 16
     rested = [event.name for event in events if isinstance(event, Rested)]

@@ -161,7 +161,7 @@ def test_what_another_machine_took_over_is_not_begun_once_more(runner, endless, 
     search = runner.search(endless, pool)
     events = list(search.run())
     assert Lost("#0", "this machine was silent for too long, another one takes it over") in events
-    assert [event.name for event in events if isinstance(event, Started)].count("#0") == 1
+    assert [event.record.name for event in events if isinstance(event, Started)].count("#0") == 1
     assert {job.parts for job in pool.jobs} == {1}
 
 

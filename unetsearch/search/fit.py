@@ -26,8 +26,7 @@ def check_fit(space: SearchSpace, data: SegmentationData) -> None:
     where pretrained weights are not to be had, or where no point keeps the limits.
     """
     check_depth(data, space.depths, space.recipe.crop)
-    check_class_weights(space, data)
-    _check_weight_map(space, data)
+    check_training(space, data)
     if any(option.value is True for option in _options(space, "guidance")):
         check_guidance(data, "architecture.guidance")
     for name, architecture in _baselines(space):
@@ -40,7 +39,13 @@ def check_fit(space: SearchSpace, data: SegmentationData) -> None:
     check_limits(space)
 
 
-def check_class_weights(space: SearchSpace, data: SegmentationData) -> None:
+def check_training(space: SearchSpace, data: SegmentationData) -> None:
+    """Raises SpaceError where weights of classes or pixels do not fit the data."""
+    _check_class_weights(space, data)
+    _check_weight_map(space, data)
+
+
+def _check_class_weights(space: SearchSpace, data: SegmentationData) -> None:
     """Raises SpaceError unless weights that are given are one a class."""
     for text in _picks(space, "class_weights"):
         weights = Recipe(class_weights=str(text)).weights_of_classes
