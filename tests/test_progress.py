@@ -115,10 +115,15 @@ def terminal(width=130, height=40, clock=lambda: 0.0):
 
 
 def test_what_was_picked_of_a_training_is_told():
-    picked = {"architecture.depth": 2, "training.loss": "lovasz", "training.augmentation": 0.25}
+    picked = {
+        "architecture.depth": 2,
+        "training.loss": "lovasz",
+        "training.weight_map": True,
+        "training.augmentation": 0.25,
+    }
     record = replace(DONE, values=picked)
-    told = "8-16-32, loss lovasz, augmentation 0.25"
-    console = Console(file=StringIO(), width=140)
+    told = "8-16-32, loss lovasz, weight_map true, augmentation 0.25"
+    console = Console(file=StringIO(), width=180)
     display = Display(console)
     display.happened(Started(record, 0))
     display.front([record], ("dice", "params"))

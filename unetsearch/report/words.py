@@ -125,8 +125,12 @@ def network(record: TrialRecord) -> str:
 
 
 def training(values: Mapping[str, Scalar]) -> str:
-    """`learning_rate 0.00412, loss dice`: what a search picked of a training, by the trial's values."""
+    """`learning_rate 0.00412, weight_map true`: what a search picked of a training, by the trial's values."""
     picked = {name.rpartition(".")[2]: value for name, value in values.items() if name.startswith("training.")}
-    return ", ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in picked.items()
-    )
+    return ", ".join(f"{name} {_as_written(value)}" for name, value in picked.items())
+
+
+def _as_written(value: Scalar) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
