@@ -228,11 +228,17 @@ def test_a_map_of_weights_that_changes_nothing(here, call):
     )
     assert call("run", "tiny.yaml", "--data", "data", *sets, "training.loss=[dice, lovasz]")[0] == 2
     assert not Path("studies").exists()
+    baseline = ("--set", "training.weight_map=true", "--set", "baselines=[{unet: {depth: 1}}]", "--trials", "1")
+    assert call("run", "tiny.yaml", "--data", "data", "--set", "training.loss=[dice, iou]", *baseline)[0] == 0, (
+        "baselines are trained by dice_ce"
+    )
     for images in Path("data/masks").iterdir():
         place = Path("data/instances", images.name)
         place.parent.mkdir(exist_ok=True)
         place.write_bytes(images.read_bytes())
-    assert call("run", "tiny.yaml", "--data", "data", *sets, "training.loss=dice", "--trials", "1")[0] == 0
+    assert (
+        call("run", "tiny.yaml", "--data", "data", *sets, "training.loss=dice", "--trials", "1", "--out", "b")[0] == 0
+    )
 
 
 def test_weights_for_another_number_of_classes(here, call):

@@ -69,6 +69,12 @@ def test_what_augmentation_cannot_be_shown_of(here, call):
         "",
         "unetsearch: show: --out and --set are for --augmentation; --svg FILE draws a network\n",
     )
+    for setting in ("architecture.depth=3", "data.path=cells", "data={}"):
+        assert call("show", "--augmentation", "data", "--out", "a.png", "--set", setting) == (
+            2,
+            "",
+            f"unetsearch: --set {setting}: with --augmentation, data.* but data.path, and training.crop count\n",
+        )
     assert not list(here.glob("a.*"))
     status, _, told = call("show", "--augmentation", "nowhere")
     assert status == 2
@@ -89,9 +95,9 @@ def test_augmentation_is_shown_of_images_that_are_read_as_told(here, call):
     assert status == 2
     assert "`data: {threshold: 100}`" in told
     status, out, told = call(
-        "show", "--augmentation", "data", "--set", "data.threshold=100", "--set", "training.crop=32"
+        "show", "--augmentation", "data", "--set", "data.threshold=100", "--set", "training.crop=8"
     )
     assert (status, told) == (0, "")
     assert out.startswith("augmentation.png: crops of data")
     with Image.open("augmentation.png") as picture:
-        assert picture.width == 8 * (32 + 4) - 4
+        assert picture.width == 8 * (8 + 4) - 4

@@ -1,5 +1,6 @@
 """One training of a nested network, and what it says of every depth."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -52,6 +53,11 @@ def test_what_does_not_fit_the_data_is_refused():
     space = load_space("depth", (*QUICK, "architecture.depth=[1, 2]", "training.class_weights=1 2 3"))
     with pytest.raises(SpaceError, match="'1 2 3' are 3 numbers, but there are 2 classes"):
         depth_profile(space, data="cells", device="cpu")
+    images = [(np.arange(1600).reshape(40, 40) % 251, np.eye(40, dtype=np.uint8)) for _ in range(9)]
+    changed = [(image + 7 * number, mask) for number, (image, mask) in enumerate(images)]
+    space = load_space("depth", (*QUICK, "architecture.depth=[1]", "training.loss=dice", "training.weight_map=true"))
+    with pytest.raises(SpaceError, match="and dice has neither; nor are objects numbered"):
+        depth_profile(space, data=changed, device="cpu")
 
 
 def test_what_does_not_fit_in_memory_is_read_from_the_disk(monkeypatch):

@@ -242,7 +242,13 @@ def print_augmentation(console: Console, data: str, out: Path, overrides: Sequen
     """
     if out.suffix.lower() != ".png":
         raise UnetsearchError(f"--out {out}: the picture is a PNG; name a file that ends in .png")
-    space = parse_space("name: augmentation", "", overrides)
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if key == "data.path" or not key.startswith(("data.", "training.crop")):
+            raise UnetsearchError(
+                f"--set {override}: with --augmentation, data.* but data.path, and training.crop count"
+            )
+    space = parse_space("architecture: {depth: 1}", "", overrides)
     loaded = load_data(replace(space.data, path=data))
     picture = augmentation_picture(loaded, space.recipe)
     try:

@@ -18,7 +18,7 @@ from unetsearch.graph.build import build_graph, prune
 from unetsearch.graph.references import baseline_architecture
 from unetsearch.network.cost import COST_IMAGE_SIZE, cost
 from unetsearch.network.network import build_network, carry_weights
-from unetsearch.search.fit import check_training
+from unetsearch.search.fit import check_class_weights, check_weight_map
 from unetsearch.search.opening import load_for
 from unetsearch.space.recipe import AUTO, TO_BE_FOUND, Recipe
 from unetsearch.space.settings import Baseline
@@ -58,7 +58,8 @@ def depth_profile(
     loaded, space = load_for(space, data)
     space = space.for_data(loaded.in_channels, loaded.out_channels)
     check_depth(loaded, {f"depth {space.max_depth}": space.max_depth}, space.recipe.crop)
-    check_training(space, loaded)
+    check_class_weights(space, loaded)
+    check_weight_map([space.recipe.loss] if space.recipe.weight_map else [], loaded)
     return nested_depths(space, loaded, space.recipe, where, space.search.seed, scored)
 
 

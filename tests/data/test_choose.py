@@ -213,7 +213,7 @@ def test_few_images_and_few_groups_are_noted():
         (
             members("a", "b", "c", groups=["x", "y", "y"]),
             SplitSettings(test=0, folds=2, seed=1),
-            "the split leaves 1 training image: add images, or set more `data: {split: {folds: ...}}`",
+            "the split leaves 1 training image: add images",
         ),
         (
             members(*numbered(8)),

@@ -60,11 +60,11 @@ def test_numbers_that_are_not_those_of_the_masks_are_told_of(tmp_path):
     own = [mask(values=(0, 1)).astype(np.uint16) for _ in images]
     for name, numbers in zip(images, own, strict=True):
         save(tmp_path, f"instances/{name}", numbers)
-    assert not any("in common" in note for note in load_data(settings).notes)
+    assert not any("less than half" in note for note in load_data(settings).notes)
     save(tmp_path, "instances/03.png", np.roll(own[3], 10, 1))
     told = (
-        "1 image has less than half in common between foreground and numbered objects, e.g. images/03.png: see whether "
-        "the files in instances/ are those of the same images"
+        "of 1 image less than half of what is numbered in instances/ lies in the foreground, e.g. images/03.png: see "
+        "whether these are files of the same images"
     )
     assert told in load_data(settings).notes
     for name in images:

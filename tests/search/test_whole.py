@@ -22,7 +22,8 @@ def test_no_more_slots_are_begun_than_there_is_to_train(runner, space, data, fak
     wanted = replace(space, baselines=(), search=replace(space.search, trials=trials))
     nothing = {"begun": lambda: None, "happened": lambda event: None, "left": lambda facts, studies: None}
     search(runner.folder, wanted, data, [torch.device("cpu")] * 50, **nothing)
-    assert [(len(setups), {setup.sharing for setup in setups}) for setups in begun] == [(slots, {slots})]
+    told = [(len(setups), {(setup.sharing, setup.threads) for setup in setups}) for setups in begun]
+    assert told == [(slots, {(50, 1)})], "each as if all were begun: what is measured hangs on the threads"
 
 
 @pytest.mark.parametrize("error", [StudyError("no study"), WorkFailedError("the report cannot be written"), FULL])

@@ -180,7 +180,7 @@ def _by_way(way: Way, settings: SplitSettings) -> Split | Problems:
     if problem:
         return (problem,)
     kept, test = hold_out(way.groups, everything, way.order, settings)
-    return _enough(settings, fold(way.groups, kept, test, way.order, settings, by=way.by)[0])
+    return _enough(fold(way.groups, kept, test, way.order, settings, by=way.by)[0], settings)
 
 
 def _by_folders(members: Members, way: Way, settings: SplitSettings) -> Split | Problems:
@@ -197,20 +197,17 @@ def _by_folders(members: Members, way: Way, settings: SplitSettings) -> Split | 
     if not test:
         train, test = hold_out(way.groups, train, way.order, settings)
     if validation:
-        return _enough(settings, Split(train=train, validation=validation, test=test, by="folders"))
-    return _enough(settings, fold(way.groups, train, test, way.order, settings, by=f"folders and {way.by}")[0])
+        return _enough(Split(train=train, validation=validation, test=test, by="folders"), settings)
+    return _enough(fold(way.groups, train, test, way.order, settings, by=f"folders and {way.by}")[0], settings)
 
 
-def _enough(settings: SplitSettings, split: Split) -> Split | Problems:
+def _enough(split: Split, settings: SplitSettings) -> Split | Problems:
     count = len(split.train)
     if count >= FEWEST_TRAINING:
         return split
-    way_out = ""
-    if count + len(split.validation) > FEWEST_TRAINING:
-        way_out = ", or set more `data: {split: {folds: ...}}`"
-    elif settings.test:
-        way_out = f", or set less than {settings.test:g} for `data: {{split: {{test: ...}}}}`"
-    return (f"the split leaves {count} training image: add images{way_out}",)
+    less = f", or set less than {settings.test:g} for `data: {{split: {{test: ...}}}}`"
+    cut = settings.test and not split.by.startswith("folders")
+    return (f"the split leaves {count} training image: add images{less if cut else ''}",)
 
 
 def _split_note(split: Split, way: Way, settings: SplitSettings) -> str:

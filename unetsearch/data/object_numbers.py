@@ -10,8 +10,8 @@ from unetsearch.data.dataset import IGNORE, foreground
 from unetsearch.data.masks import Mask, in_one_piece
 from unetsearch.data.samples import Sample
 
-COMMON = 0.5
-"""Of foreground and numbered objects, their IoU below which it is told."""
+WITHIN = 0.5
+"""Of what is numbered, the share in the foreground below which it is told."""
 
 
 def numbers_of(
@@ -72,17 +72,17 @@ def notes_of_objects(
 def _note_of_others(
     samples: Sequence[Sample], encoded: Sequence[NDArray[np.uint8]], objects: Sequence[NDArray[np.int32] | None]
 ) -> tuple[str, ...]:
-    """Whose file in instances/ hardly lies on the foreground: it may be that of another image."""
+    """Whose objects in instances/ hardly lie in the foreground: they may be those of another image."""
     others = []
     for sample, classes, numbers in zip(samples, encoded, objects, strict=True):
         if sample.objects is not None and numbers is not None:
-            there, numbered = foreground(classes), (numbers > 0) & (classes != IGNORE)
-            if (there & numbered).sum() < COMMON * (there | numbered).sum():
+            numbered = (numbers > 0) & (classes != IGNORE)
+            if (foreground(classes) & numbered).sum() < WITHIN * numbered.sum():
                 others.append(sample.image_name)
     if not others:
         return ()
-    count = "1 image has" if len(others) == 1 else f"{len(others)} images have"
+    count = "of 1 image" if len(others) == 1 else f"of {len(others)} images"
     return (
-        f"{count} less than half in common between foreground and numbered objects, e.g. {others[0]}: see whether the "
-        "files in instances/ are those of the same images",
+        f"{count} less than half of what is numbered in instances/ lies in the foreground, e.g. {others[0]}: see "
+        "whether these are files of the same images",
     )

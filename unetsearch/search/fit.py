@@ -1,6 +1,6 @@
 """What must hold of a space and its data together, before a folder is made and anything is trained."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from unetsearch.data.checks import check_depth, check_guidance
@@ -11,7 +11,7 @@ from unetsearch.network.pretrained import pretrained_file
 from unetsearch.search.candidate import Candidate
 from unetsearch.space.architecture import Architecture
 from unetsearch.space.backbone import PREFIX, Backbone
-from unetsearch.space.recipe import UNWEIGHED, Recipe
+from unetsearch.space.recipe import UNWEIGHED, Loss, Recipe
 from unetsearch.space.settings import LimitSettings
 from unetsearch.space.space import SearchSpace
 from unetsearch.space.values import Choice, Option, Range, Scalar
@@ -26,7 +26,11 @@ def check_fit(space: SearchSpace, data: SegmentationData) -> None:
     where pretrained weights are not to be had, or where no point keeps the limits.
     """
     check_depth(data, space.depths, space.recipe.crop)
-    check_training(space, data)
+    check_class_weights(space, data)
+    losses = _picks(space, "loss") if True in _picks(space, "weight_map") else []
+    if space.baselines and space.recipe.weight_map:
+        losses.append(space.recipe.loss)
+    check_weight_map(losses, data)
     if any(option.value is True for option in _options(space, "guidance")):
         check_guidance(data, "architecture.guidance")
     for name, architecture in _baselines(space):
@@ -39,13 +43,7 @@ def check_fit(space: SearchSpace, data: SegmentationData) -> None:
     check_limits(space)
 
 
-def check_training(space: SearchSpace, data: SegmentationData) -> None:
-    """Raises SpaceError where weights of classes or pixels do not fit the data."""
-    _check_class_weights(space, data)
-    _check_weight_map(space, data)
-
-
-def _check_class_weights(space: SearchSpace, data: SegmentationData) -> None:
+def check_class_weights(space: SearchSpace, data: SegmentationData) -> None:
     """Raises SpaceError unless weights that are given are one a class."""
     for text in _picks(space, "class_weights"):
         weights = Recipe(class_weights=str(text)).weights_of_classes
@@ -59,10 +57,10 @@ def _check_class_weights(space: SearchSpace, data: SegmentationData) -> None:
             )
 
 
-def _check_weight_map(space: SearchSpace, data: SegmentationData) -> None:
-    """Raises SpaceError where there is nothing that a map of weights would change."""
-    losses = _picks(space, "loss")
-    if data.objects is None and True in _picks(space, "weight_map") and UNWEIGHED.issuperset(losses):
+def check_weight_map(losses: Sequence[Loss], data: SegmentationData) -> None:
+    """Raises SpaceError where a map of weights changes none of the losses that are to have it."""
+    losses = list(dict.fromkeys(losses))
+    if losses and data.objects is None and UNWEIGHED.issuperset(losses):
         raise SpaceError(
             [
                 f"training.weight_map: it weighs pixels in cross-entropy and focal loss, and {' and '.join(losses)} "

@@ -115,11 +115,13 @@ def begin(
 
 
 def _with_totals(space: SearchSpace, folder: StudyFolder, studies: Studies) -> SearchSpace:
-    """The space as it is written: totals of which nothing is left to do leave those by which the study was made."""
-    if not folder.exists or progress_of(space, studies.records).over is None:
+    """The space as it is written: totals that are reached already lower none by which the study was made."""
+    records, spent = studies.read()
+    if not folder.exists or progress_of(space, records, [stretch[1:] for stretch in spent]).over is None:
         return space
-    before = read_space(folder.settings).search
-    return replace(space, search=replace(space.search, trials=before.trials, time=before.time))
+    before, now = read_space(folder.settings).search, space.search
+    time = None if before.time is None or now.time is None else max(before.time, now.time)
+    return replace(space, search=replace(now, trials=max(before.trials, now.trials), time=time))
 
 
 def reopen(folder: StudyFolder, storage: str | None = None) -> Opened:

@@ -45,9 +45,8 @@ def search(
     with closing(begin(folder, space, data, words, storage, lambda text: happened(Noted(text)))) as studies:
         begun()
         facts = studies.patient(lambda: studies.search.user_attrs)[FACTS]
-        left_to_train = space.search.trials - progress_of(space, studies.records).trials + len(space.baselines)
-        devices = devices[: max(1, left_to_train)]
-        with Pool(setups(space, data, devices), stall=space.search.stall) as pool:
+        most = max(1, space.search.trials - progress_of(space, studies.records).trials + len(space.baselines))
+        with Pool(setups(space, data, devices)[:most], stall=space.search.stall) as pool:
             machine = f"{folder.path.name}/" if storage else ""  # each machine has a folder of its own
             run = Search(space, studies, pool, folder, windows(data), machine)
             try:

@@ -23,7 +23,7 @@ ELASTIC = 10.0
 """Pixels: the deviation of the displacements of a 3x3 grid (Ronneberger et al. 2015, section 3.1), at strength 1."""
 
 TAUT = 12.8
-"""The deviation is at most the crop's side by this: more, and the image would fold on so narrow a grid."""
+"""The deviation is at most the crop's side by this: more, and images would often fold on so narrow a grid."""
 
 CONTRAST, BRIGHTNESS, GAMMA = 0.25, 0.25, 0.3
 """Of the logarithm, of the image's deviations, of the logarithm; either way."""
