@@ -147,11 +147,12 @@ def sampled(windows: Batch, places: Tensor, inner: int) -> Batch:
     """The windows at these places, the `inner` ones for masks and weights, which are those of the nearest pixel."""
     begin = (places.shape[1] - inner) // 2
     middle = places[:, begin : begin + inner, begin : begin + inner]
-    masks = _sampled(windows.masks.unsqueeze(1).float(), middle, "nearest")[:, 0].to(windows.masks.dtype)
-    weights = windows.weights
-    if weights is not None:
-        weights = _sampled(weights.unsqueeze(1).float(), middle, "nearest")[:, 0]
-    return Batch(_sampled(windows.images, places, "bilinear"), masks, weights)
+    maps = windows.masks.unsqueeze(1).float()
+    if windows.weights is not None:
+        maps = torch.cat([maps, windows.weights.unsqueeze(1).float()], 1)
+    maps = _sampled(maps, middle, "nearest")
+    weights = None if windows.weights is None else maps[:, 1]
+    return Batch(_sampled(windows.images, places, "bilinear"), maps[:, 0].to(windows.masks.dtype), weights)
 
 
 def _sampled(maps: Tensor, places: Tensor, mode: str) -> Tensor:
