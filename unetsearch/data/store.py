@@ -11,12 +11,11 @@ from hashlib import sha256
 from pathlib import Path
 from time import time
 from typing import Any, BinaryIO, Self
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unetsearch.files import cache_folder
+from unetsearch.files import cache_folder, replace_whole, write_atomically
 
 VERSION = 4
 """Of the files, and of what is made from images and masks."""
@@ -67,7 +66,7 @@ class Kept(np.ndarray[Any, Any]):
         with suppress(OSError):
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _replace(path, lambda file: file.write(content))
+                write_atomically(path, content)
             return True
         return False
 
@@ -127,22 +126,10 @@ def _keep(key: str, make: Callable[[], Iterable[Array]]) -> Sequence[Array]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _tidy(folder)
-        _replace(folder / f"{key}.arrays", write)
+        replace_whole(folder / f"{key}.arrays", write)
     except OSError:
         return list(make())
     return _found(key) or list(make())
-
-
-def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Writes a file beside, which then takes the place as a whole. Raises OSError where the disk refuses."""
-    beside = path.with_name(f"{path.stem}.{uuid4().hex}.part")
-    try:
-        with beside.open("wb") as file:
-            write(file)
-        beside.replace(path)
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def _tidy(folder: Path) -> None:
