@@ -10,7 +10,7 @@ import torch
 from unetsearch.data.dataset import IGNORE, SegmentationData, Split
 from unetsearch.data.separation import Targets
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.batches import UNCOPIED, _copied, batches
+from unetsearch.training.batches import TOGETHER, UNCOPIED, _copied, batches
 from unetsearch.training.crops import Places
 from unetsearch.training.device_data import median_frequency, on_device
 from unetsearch.training.sources import Resident, Streamed, normalised
@@ -69,9 +69,21 @@ def test_a_batch_hangs_on_seed_and_number_alone(strength):
     def some(seed, start, count):
         return torch.stack([batch.images for batch in islice(batches(source, shaded, seed, start=start), count)])
 
-    assert torch.equal(some(5, 0, 4)[2:], some(5, 2, 2))
+    assert torch.equal(some(5, 0, TOGETHER + 2)[TOGETHER - 2 :], some(5, TOGETHER - 2, 4))
     assert not torch.equal(some(5, 0, 1), some(6, 0, 1))
     assert not torch.equal(some(5, 0, 1), some(5, 1, 1))
+
+
+def test_no_batch_is_augmented_as_another_one():
+    """Of one image that is no larger than its crops there are eight without augmentation."""
+    source, count = resident(coded(16, 16)), 3 * TOGETHER
+
+    def kinds(strength):
+        some = recipe(augmentation=strength, batch_size=1)
+        return {batch.masks.numpy().tobytes() for batch in islice(batches(source, some, 0), count)}
+
+    assert len(kinds(0.0)) == 8
+    assert len(kinds(1.0)) == count
 
 
 def test_what_lies_beyond_a_border_is_mirrored_with_its_labels():

@@ -81,10 +81,7 @@ def elastic(side: int, strength: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """What is done to each sample of a batch: (B,), but `shifts` (B, 2, 3, 3), rows and columns in pixels.
-
-    `place`: where the noise is taken from, from 0 to 1.
-    """
+    """What is done to each of some samples: (B,), but `shifts` (B, 2, 3, 3), rows and columns in pixels."""
 
     angle: Draw
     scale: Draw
@@ -94,7 +91,6 @@ class Draws:
     gamma: Draw
     noise: Draw
     blur: Draw
-    place: float
 
     @classmethod
     def of(cls, random: np.random.Generator, count: int, strength: float, side: int) -> "Draws":
@@ -112,7 +108,6 @@ class Draws:
             gamma=np.exp(either_way(GAMMA * strength)),
             noise=np.abs(either_way(NOISE * strength)),
             blur=np.minimum(np.abs(either_way(strength)), 1),
-            place=float(random.random()),
         )
 
     @property
@@ -125,13 +120,6 @@ class Draws:
         by_logarithms = self.gamma, 1 - self.gamma, np.log2(self.contrast)
         shades = np.stack([self.blur, *by_logarithms, self.contrast, self.brightness, self.noise], 1)
         return np.concatenate([moves.reshape(-1, MOVES), shades], 1)
-
-    def noise_of(self, shape: Sequence[int], device: torch.device) -> Tensor:
-        """Of the normal distribution. On a processor drawing it anew takes about as long as all other shades."""
-        count = prod(shape)
-        numbers = _normal(max(NUMBERS, 2 * count), device)
-        begin = int(self.place * (len(numbers) - count))
-        return numbers[begin : begin + count].view(*shape)
 
 
 def places_of(numbers: Tensor, fields: Tensor, side: int) -> Tensor:
@@ -173,14 +161,14 @@ def fields_of(window: int, side: int, device: torch.device) -> Tensor:
     return (fields * (2 / (window - 1))).to(device)
 
 
-def shaded(batch: Batch, numbers: Tensor, noise: Tensor) -> Batch:
-    """Blur, gamma, contrast, brightness and noise, in place."""
+def shaded(batch: Batch, numbers: Tensor, noise: Tensor, bands: Tensor) -> Batch:
+    """Blur, gamma, contrast, brightness and noise, in place, by the numbers of some draws and what `bands_of` gives."""
     shares, images = numbers[:, MOVES], batch.images
     gamma, rest, doublings, contrast, brightness, deviation = numbers[:, MOVES + 1 :].T[..., None, None, None]
     if can_blur(images):
         blur(images, BLUR, shares)
     else:
-        images.lerp_(_blurred(images), shares[:, None, None, None])
+        images.lerp_(bands @ images @ bands.T, shares[:, None, None, None])
     low = images.amin((1, 2, 3), keepdim=True)
     span = (images.amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
     # contrast * span * ((images - low) / span)^gamma by logarithms, which are faster than a power
@@ -190,22 +178,28 @@ def shaded(batch: Batch, numbers: Tensor, noise: Tensor) -> Batch:
     return batch
 
 
+def noise_of(random: np.random.Generator, shape: Sequence[int], device: torch.device) -> Tensor:
+    """Of the normal distribution. On a processor drawing it anew takes about as long as all other shades."""
+    count = prod(shape)
+    numbers = _normal(max(NUMBERS, 2 * count), device)
+    begin = random.integers(len(numbers) - count)
+    return numbers[begin : begin + count].view(*shape)
+
+
 @lru_cache(maxsize=2)
 def _normal(count: int, device: torch.device) -> Tensor:
     """Drawn on the processor: they are there, whatever stream asks for them."""
     return torch.randn(count, generator=torch.Generator().manual_seed(0)).to(device)
 
 
-def _blurred(images: Tensor) -> Tensor:
-    """By sums of shifted images, down and then across: for so few taps faster than a convolution on a processor."""
+def bands_of(side: int, device: torch.device) -> Tensor:
+    """(side, side): what each pixel of a line counts in each one of the blurred line, which goes on at its ends.
+
+    Two products with it are two kernels on a GPU, where small images take as long as there are kernels.
+    """
     reach = len(BLUR) // 2
-    blurred = functional.pad(images, (reach,) * 4, mode="replicate")
-    for dim in (2, 3):
-        wider, size = blurred, images.shape[dim]
-        blurred = BLUR[0] * wider.narrow(dim, 0, size)
-        for shift, weight in enumerate(BLUR[1:], start=1):
-            blurred.add_(wider.narrow(dim, shift, size), alpha=weight)
-    return blurred
+    wider = functional.pad(torch.eye(side)[None], (reach, reach), mode="replicate")[0]
+    return (torch.tensor(BLUR) @ wider.unfold(1, side, 1)).T.contiguous().to(device)
 
 
 def readable(values: np.ndarray[Any, Any], device: torch.device) -> Tensor:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from typing import TypeVar
 
@@ -12,7 +12,17 @@ import torch
 from torch import Tensor
 
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.augment import Batch, Draws, fields_of, places_of, readable, shaded, window_side
+from unetsearch.training.augment import (
+    Batch,
+    Draws,
+    bands_of,
+    fields_of,
+    noise_of,
+    places_of,
+    readable,
+    shaded,
+    window_side,
+)
 from unetsearch.training.crops import Drawing
 from unetsearch.training.recording import Recorder, Repeated
 from unetsearch.training.sources import Resident, Source
@@ -22,6 +32,9 @@ AHEAD = 2
 
 UNCOPIED = 4
 """Of so many batches at most that were read from the disk, a CUDA device has still to copy what is theirs."""
+
+TOGETHER = 16
+"""Of so many batches it is drawn at once what augmentation does: that takes hardly longer than for one."""
 
 T = TypeVar("T")
 
@@ -55,11 +68,17 @@ def batches(
         read = source.read(drawing.batch(number, random))
         if not strength:
             return read
-        draws = Draws.of(random, recipe.batch_size, strength, side)
-        return readable(draws.numbers, source.device), draws.noise_of(noisy, source.device), *read
+        together, place = divmod(number, TOGETHER)
+        return augmentations(together)[place], noise_of(random, noisy, source.device), *read
+
+    @lru_cache(maxsize=1)
+    def augmentations(together: int) -> Tensor:
+        random = np.random.default_rng([seed, together, 1])  # beside what is drawn for each batch
+        draws = Draws.of(random, TOGETHER * recipe.batch_size, strength, side)
+        return readable(draws.numbers.reshape(TOGETHER, recipe.batch_size, -1), source.device)
 
     make: Callable[..., Batch] = (
-        partial(_augmented, source, fields_of(window, side, source.device), crop)
+        partial(_augmented, source, fields_of(window, side, source.device), bands_of(side, source.device), crop)
         if strength
         else partial(_cropped, source, slice(margin, margin + crop))
     )
@@ -79,9 +98,11 @@ def _cropped(source: Source, middle: slice, *read: Tensor) -> Batch:
     return Batch(found.images, found.masks[:, middle, middle], weights)
 
 
-def _augmented(source: Source, fields: Tensor, crop: int, numbers: Tensor, noise: Tensor, *read: Tensor) -> Batch:
+def _augmented(
+    source: Source, fields: Tensor, bands: Tensor, crop: int, numbers: Tensor, noise: Tensor, *read: Tensor
+) -> Batch:
     places = places_of(numbers, fields, noise.shape[-1])
-    return shaded(source.sampled(places, crop, *read), numbers, noise)
+    return shaded(source.sampled(places, crop, *read), numbers, noise, bands)
 
 
 def beside(made: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
