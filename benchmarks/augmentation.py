@@ -3,7 +3,7 @@
     UNETSEARCH_DATA=folder python benchmarks/augmentation.py [--device cuda]
 
 Steps at strength 1 (deformation and shades of all samples) beside steps at strength 0, which have their batches made
-too: the median over turns of ten steps each of their ratio within the turn. Beside it, how long batches take that are
+too: the median over turns of nine steps each of their ratio within the turn. Beside it, how long batches take that are
 made by themselves. Writes results/augmentation-DEVICE.md; on a processor without a compiler, or with
 UNETSEARCH_NATIVE=0, results/augmentation-cpu-plain.md.
 """
@@ -24,11 +24,11 @@ from training import NETWORKS, RESULTS, ours, turn
 from unetsearch.data.load import load_data
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
-from unetsearch.training.batches import batches
+from unetsearch.training.batches import TOGETHER, batches
 from unetsearch.training.device import find_device
 from unetsearch.training.device_data import DeviceData, on_device
 from unetsearch.training.pixels import can_blur
-from unetsearch.training.recording import recorder
+from unetsearch.training.recording import WARM_UP, recorder
 
 TURNS = 30
 SMALLEST = "unet-8, depth 1"
@@ -37,26 +37,26 @@ SHOWN = (SMALLEST, COLOUR, WEIGHED, "unet-8", "unet-16", "unet++-8", "unet3+-8",
 
 
 def making(there: DeviceData, recipe: Recipe) -> float:
-    """The median second of a batch."""
+    """Seconds of a batch, the median."""
     drawn, times = batches(there.train, recipe, 0, record=recorder(there.device)), []
-    for _ in range(20 * TURN):
+    for _ in range(50):
         began = perf_counter()
-        next(drawn)
+        for _ in range(TOGETHER):
+            next(drawn)
         if there.device.type == "cuda":
             torch.cuda.synchronize(there.device)
-        times.append(perf_counter() - began)
-    return median(times[TURN:])
+        times.append((perf_counter() - began) / TOGETHER)
+    return median(times[2 * WARM_UP :])
 
 
 def beside(name: str, there: DeviceData, recipe: Recipe) -> tuple[float, list[float]]:
     """Seconds of a step at strength 0, and of every turn but the first one by how much one at strength 1 is longer."""
-    middle = mean if there.device.type == "cuda" else median
     recipe = replace(recipe, steps=TURN * (TURNS + 1), evaluations=TURNS + 1)
     ways = [ours(name, there, replace(recipe, augmentation=strength)) for strength in (0.0, 1.0)]
     turns = []
     for number in range(TURNS + 1):
         order = (1, 0) if number % 2 else (0, 1)
-        turns.append({place: middle(turn(ways[place])) for place in order})
+        turns.append({place: mean(turn(ways[place])) for place in order})
     return median(each[0] for each in turns[1:]), [each[1] / each[0] - 1 for each in turns[1:]]
 
 

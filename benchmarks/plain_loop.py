@@ -12,6 +12,7 @@ from torchvision.transforms import v2
 
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.space.recipe import Recipe
+from unetsearch.training.batches import TOGETHER
 from unetsearch.training.sources import normalised
 
 
@@ -53,8 +54,10 @@ class Style:
     compiled: bool = False
 
 
-TURN = 10
-"""So many steps are measured in one go, but for the last of them, after which the trainer scores."""
+TURN = 2 * TOGETHER + 1
+"""So many steps are measured in one go, but for the last of them, after which the trainer scores; with as many batches
+of the trainer as are made by twice making some at once.
+"""
 
 
 def wait(device: torch.device, step: int) -> None:

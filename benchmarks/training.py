@@ -8,14 +8,14 @@ processor; (b2) the same in bfloat16, channels last, with a fused optimizer and 
 default options where that works; (c) the bare step on a tensor that lies on the device, on CUDA recorded and replayed
 as that of (a) is. (lib) and (lib2) are (b) and (b2) with the network of a segmentation library, where one has it
 (MONAI; segmentation_models.pytorch, which is to be installed beside unetsearch).
-All take turns of ten steps; images a second are by the median over the turns of each to (c) in the same turn, without
+All take turns of nine steps; images a second are by the median over the turns of each to (c) in the same turn, without
 the first turn and without evaluations. As what is compiled must first be compiled, trials of any length stand beside
 them, from an empty cache, unless all was compiled before (--compile, then --cache). Writes results/training-DEVICE.md.
 """
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
@@ -172,7 +172,7 @@ def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
                 seconds[way].append(turn(ways[way]))
             if way in ("b2", "lib2"):
                 sleep(PAUSE)
-    return paced(seconds, mean if there.device.type == "cuda" else median)
+    return paced(seconds)
 
 
 def turn(steps: Steps) -> list[float]:
@@ -180,9 +180,9 @@ def turn(steps: Steps) -> list[float]:
     return [seconds for seconds, _ in islice(steps, TURN)][:-1]
 
 
-def paced(seconds: dict[str, list[list[float]]], middle: Callable[[list[float]], float]) -> dict[str, Pace]:
+def paced(seconds: dict[str, list[list[float]]]) -> dict[str, Pace]:
     """Each way by the median over the turns of its steps to those of (c); all are as fast or slow as the machine is."""
-    steps = {way: [middle(times) for times in turns[1:]] for way, turns in seconds.items()}
+    steps = {way: [mean(times) for times in turns[1:]] for way, turns in seconds.items()}
     found = {}
     for way, (first, *_) in seconds.items():
         share = median(own / bare for own, bare in zip(steps[way], steps["c"], strict=True))
@@ -235,7 +235,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS))
-    parser.add_argument("--turns", type=int, default=6, help="of ten steps each, after a first one")
+    parser.add_argument("--turns", type=int, default=6, help="of nine steps each, after a first one")
     parser.add_argument("--train", type=int, default=120, help="steps of the trainings to a Dice; 0: none")
     parser.add_argument("--trained", nargs="*", default=list(NETWORKS), help="the networks that are trained to a Dice")
     parser.add_argument("--crop", type=int, default=96)

@@ -69,14 +69,14 @@ def test_a_batch_hangs_on_seed_and_number_alone(strength):
     def some(seed, start, count):
         return torch.stack([batch.images for batch in islice(batches(source, shaded, seed, start=start), count)])
 
-    assert torch.equal(some(5, 0, TOGETHER + 2)[TOGETHER - 2 :], some(5, TOGETHER - 2, 4))
+    assert torch.equal(some(5, 0, 2 * TOGETHER)[TOGETHER - 1 :], some(5, TOGETHER - 1, TOGETHER + 1))
     assert not torch.equal(some(5, 0, 1), some(6, 0, 1))
     assert not torch.equal(some(5, 0, 1), some(5, 1, 1))
 
 
 def test_no_batch_is_augmented_as_another_one():
     """Of one image that is no larger than its crops there are eight without augmentation."""
-    source, count = resident(coded(16, 16)), 3 * TOGETHER
+    source, count = resident(coded(16, 16)), 12 * TOGETHER
 
     def kinds(strength):
         some = recipe(augmentation=strength, batch_size=1)

@@ -10,7 +10,7 @@ from tests.training.recorded import Recorded, Watched
 from unetsearch.data.load import load_data
 from unetsearch.space.recipe import Recipe
 from unetsearch.space.settings import DataSettings
-from unetsearch.training.batches import batches, beside
+from unetsearch.training.batches import TOGETHER, batches, beside
 from unetsearch.training.device_data import on_device
 from unetsearch.training.recording import GRAPHS, WARM_UP, CudaGraphs, Repeated, recorder
 
@@ -86,7 +86,7 @@ def test_recorded_batches_are_those_that_are_not(place, strength, stored):
     recipe = Recipe(crop=32, batch_size=4, augmentation=strength, weight_map=True)
     record = Recorded() if place == "cpu" else Watched(device)
     made, plain = (batches(data.separated, recipe, 1, 3, record=each) for each in (record, None))
-    for one, other in islice(zip(made, plain, strict=True), CALLS):
+    for one, other in islice(zip(made, plain, strict=True), TOGETHER * CALLS):
         torch.testing.assert_close(one.images, other.images, atol=1e-4, rtol=1e-4)
         assert torch.equal(one.masks, other.masks)
         assert torch.equal(one.weights, other.weights)
@@ -105,7 +105,7 @@ def test_batches_made_beside_the_steps_are_the_same(graphs, monkeypatch):
     made = beside(batches(source, recipe, 1, record=recorder(device)), device)
     step: Repeated[torch.Tensor] = Repeated(device, recorder(device))
     read = []
-    for batch in islice(made, 4 * CALLS):
+    for batch in islice(made, 2 * TOGETHER * CALLS):
         torch.cuda._sleep(10**7)
         read.append(step(torch.clone, batch.images).clone())
     for images, batch in zip(read, batches(source, recipe, 1), strict=False):

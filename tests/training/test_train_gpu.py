@@ -12,9 +12,13 @@ from tests.training.test_train import RECIPE, data, network
 from unetsearch.data.load import load_data
 from unetsearch.space.recipe import MS_SSIM_SIDE
 from unetsearch.space.settings import DataSettings
+from unetsearch.training.batches import TOGETHER
 from unetsearch.training.device_data import on_device
 from unetsearch.training.recording import GRAPHS, WARM_UP
 from unetsearch.training.train import train
+
+RECORDED = TOGETHER * (WARM_UP + 1)
+"""By this step batches and steps were."""
 
 
 def watch(monkeypatch):
@@ -46,16 +50,18 @@ def test_training_on_a_gpu(monkeypatch):
 @gpu
 @pytest.mark.parametrize("graphs", ["0", "1"])
 def test_a_step_on_a_gpu_waits_for_nothing(graphs, monkeypatch):
-    """From the one after that which is recorded on, augmentation and weight map included."""
+    """From the one after that by which all is recorded on, augmentation and weight map included."""
     monkeypatch.setenv(GRAPHS, graphs)
     source = on_device(load_data(DataSettings(path="cells")), torch.device("cuda"))
-    recipe = replace(RECIPE, augmentation=1.0, weight_map=True, crop=32, class_weights="median_frequency")
+    recipe = replace(
+        RECIPE, augmentation=1.0, weight_map=True, crop=32, class_weights="median_frequency", evaluations=1
+    )
 
     def pulse(step, _):
-        if step == WARM_UP + 2:
+        if step == RECORDED + 1:
             warnings.simplefilter("ignore")  # that this mode is a prototype
             torch.cuda.set_sync_debug_mode("error")
-        if step == WARM_UP + 6:
+        if step == RECORDED + 2 * TOGETHER:
             raise KeyboardInterrupt
 
     try:
@@ -69,7 +75,7 @@ def test_a_step_on_a_gpu_waits_for_nothing(graphs, monkeypatch):
 @gpu
 def test_a_loss_that_waits_for_the_gpu_is_trained_by_python(monkeypatch):
     source = on_device(load_data(DataSettings(path="cells")), torch.device("cuda"))
-    recipe = replace(RECIPE, loss="ms_ssim", crop=MS_SSIM_SIDE, steps=WARM_UP + 4, evaluations=1)
+    recipe = replace(RECIPE, loss="ms_ssim", crop=MS_SSIM_SIDE, steps=RECORDED, evaluations=1)
     watched = watch(monkeypatch)
     (score,) = train(network().cuda(), source, recipe, 0)
     assert 0 < score.loss < 1

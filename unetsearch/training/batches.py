@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
-from itertools import count
+from functools import partial
+from itertools import count, islice
 from typing import TypeVar
 
 import numpy as np
@@ -27,14 +27,16 @@ from unetsearch.training.crops import Drawing
 from unetsearch.training.recording import Recorder, Repeated
 from unetsearch.training.sources import Resident, Source
 
+TOGETHER, PIXELS = 4, 2**19
+"""So many batches are made at once, as long as their crops have no more pixels: a GPU takes hardly longer for them than
+for one, and Python neither.
+"""
+
 AHEAD = 2
-"""So many batches are read from the disk before they are asked for."""
+"""So often batches are read from the disk before they are asked for."""
 
 UNCOPIED = 4
-"""Of so many batches at most that were read from the disk, a CUDA device has still to copy what is theirs."""
-
-TOGETHER = 16
-"""Of so many batches it is drawn at once what augmentation does: that takes hardly longer than for one."""
+"""So often at most batches were read from the disk which a CUDA device has still to copy."""
 
 T = TypeVar("T")
 
@@ -47,35 +49,31 @@ def batches(
     `side` is crop + 2 * margin: the image goes on around the crop by so many pixels. What lies beyond an image's border
     is mirrored, with its labels. Every image is drawn once before any is drawn again. Each sample has its own position,
     flip, turn and, by the recipe, deformation and shades; a batch is the same for the same seed and number, whatever
-    was drawn before. `start`: the number of the first one. `record`: how the making of one is recorded; None: never.
-    Of what is recorded each batch is written over by the next one.
+    was drawn before. `start`: the number of the first one. `record`: how their making is recorded; None: never. What is
+    recorded is written over by the following batches.
     """
+    together = min(TOGETHER, max(1, PIXELS // (recipe.batch_size * recipe.crop**2)))
+    samples = together * recipe.batch_size
     crop, side, strength = recipe.crop, recipe.crop + 2 * margin, recipe.augmentation
     window = window_side(side, strength)
     window += (window - crop) % 2
     drawing = Drawing(
         source.places,
-        batch_size=recipe.batch_size,
+        batch_size=samples,
         crop=crop,
         window=window,
         foreground=recipe.foreground,
         seed=seed,
     )
-    noisy = (recipe.batch_size, source.channels, side, side)
+    noisy = (samples, source.channels, side, side)
 
     def drawn(number: int) -> tuple[Tensor, ...]:
         random = np.random.default_rng([seed, number])
         read = source.read(drawing.batch(number, random))
         if not strength:
             return read
-        together, place = divmod(number, TOGETHER)
-        return augmentations(together)[place], noise_of(random, noisy, source.device), *read
-
-    @lru_cache(maxsize=1)
-    def augmentations(together: int) -> Tensor:
-        random = np.random.default_rng([seed, together, 1])  # beside what is drawn for each batch
-        draws = Draws.of(random, TOGETHER * recipe.batch_size, strength, side)
-        return readable(draws.numbers.reshape(TOGETHER, recipe.batch_size, -1), source.device)
+        draws = Draws.of(random, samples, strength, side)
+        return readable(draws.numbers, source.device), noise_of(random, noisy, source.device), *read
 
     make: Callable[..., Batch] = (
         partial(_augmented, source, fields_of(window, side, source.device), bands_of(side, source.device), crop)
@@ -85,11 +83,12 @@ def batches(
     resident = isinstance(source, Resident)
     nothing = not resident and not strength  # there is to be done on the device
     made: Repeated[Batch] = Repeated(source.device, None if nothing else record)
-    read: Iterator[tuple[Tensor, ...]] = map(drawn, count(start)) if resident else _ahead(drawn, start)
+    first, passed = divmod(start, together)
+    read: Iterator[tuple[Tensor, ...]] = map(drawn, count(first)) if resident else _ahead(drawn, first)
     if source.device.type == "cuda" and not resident:
         read = _copied(read, source.device)
-    for tensors in read:
-        yield made(make, *tensors)
+    every = (batch for tensors in read for batch in made(make, *tensors).split(together))
+    yield from islice(every, passed, None)
 
 
 def _cropped(source: Source, middle: slice, *read: Tensor) -> Batch:
