@@ -1,9 +1,11 @@
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Barrier
 
 import pytest
 
 from unetsearch.errors import StudyError
-from unetsearch.files import write_atomically
+from unetsearch.files import replace_whole, write_atomically
 from unetsearch.search.folder import StudyFolder, create_folder, open_folder, own_folder, owned
 
 
@@ -69,6 +71,34 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
+
+
+def test_what_is_interrupted_leaves_nothing_beside(tmp_path):
+    path = tmp_path / "file"
+
+    def write(file):
+        file.write(b"half")
+        assert [each.suffix for each in tmp_path.iterdir()] == [".part"], "by which a killed process's are found"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replace_whole(path, write)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_threads_write_one_file(tmp_path):
+    path, together = tmp_path / "file", Barrier(4, timeout=10)
+
+    def write(number):
+        for _ in range(20):
+            together.wait()
+            write_atomically(path, bytes([number]) * 2**16)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert len(path.read_bytes()) == 2**16
+    assert len(set(path.read_bytes())) == 1
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_models_lie_by_the_names_of_their_trials(tmp_path):

@@ -158,6 +158,17 @@ def test_shades_are_each_samples_own_and_leave_the_labels():
     assert dark.amax() == pytest.approx(image.max().item(), abs=1e-4)
 
 
+def test_shades_are_the_same_without_a_compiler(monkeypatch):
+    images = torch.randn(8, 2, 33, 33, generator=torch.Generator().manual_seed(0))
+    windows, draws = (
+        Batch(images, torch.zeros(8, 33, 33, dtype=torch.uint8)),
+        Draws.of(np.random.default_rng(0), 8, 1.0, 33),
+    )
+    found = augmented(windows, draws, side=33, inner=33).images
+    monkeypatch.setattr("unetsearch.training.augment.can_blur", lambda _: False)
+    torch.testing.assert_close(augmented(windows, draws, side=33, inner=33).images, found, atol=1e-5, rtol=1e-5)
+
+
 def test_each_sample_of_a_batch_is_transformed_by_itself_and_labels_stay_labels():
     random = np.random.default_rng(0)
     image = random.normal(0, 1, (1, 80, 90)).astype(np.float32)

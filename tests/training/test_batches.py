@@ -76,14 +76,22 @@ def test_a_batch_hangs_on_seed_and_number_alone(strength):
 
 def test_no_batch_is_augmented_as_another_one():
     """Of one image that is no larger than its crops there are eight without augmentation."""
-    source, count = resident(coded(16, 16)), 12 * TOGETHER
+    source, count = resident(coded(16, 16)), 6 * TOGETHER
 
-    def kinds(strength):
-        some = recipe(augmentation=strength, batch_size=1)
-        return {batch.masks.numpy().tobytes() for batch in islice(batches(source, some, 0), count)}
+    def kinds(strength, seed):
+        some = islice(batches(source, recipe(augmentation=strength, batch_size=2), seed), count)
+        return {mask.numpy().tobytes() for batch in some for mask in batch.masks}
 
-    assert len(kinds(0.0)) == 8
-    assert len(kinds(1.0)) == count
+    assert len(kinds(0.0, 0) | kinds(0.0, 1)) == 8
+    assert len(kinds(1.0, 0) | kinds(1.0, 1)) == 4 * count
+
+
+def test_noise_is_every_batchs_own():
+    """Of a constant image nothing else is left."""
+    flat = np.full((1, 16, 16), 5.0, np.float32), np.ones((16, 16), np.uint8)
+    made = islice(batches(resident(flat), recipe(augmentation=1.0), 0), 3 * TOGETHER)
+    noise = torch.stack([image.flatten() - image.mean() for batch in made for image in batch.images])
+    assert noise.corrcoef().fill_diagonal_(0).abs().max() < 0.5
 
 
 def test_what_lies_beyond_a_border_is_mirrored_with_its_labels():
@@ -98,16 +106,18 @@ def test_what_lies_beyond_a_border_is_mirrored_with_its_labels():
 
 
 @pytest.mark.parametrize("strength", [0.0, 1.0])
-def test_images_on_the_disk_give_the_same_batches(strength):
+@pytest.mark.parametrize(("together", "batch_size"), [(TOGETHER, 6), (1, 6), (1, 1)])
+def test_images_on_the_disk_give_the_same_batches(together, batch_size, strength, monkeypatch):
+    monkeypatch.setattr("unetsearch.training.batches.TOGETHER", together)
     random = np.random.default_rng(0)
-    images = [random.integers(0, 255, (2, *size)).astype(np.uint8) for size in ((40, 31), (16, 50), (9, 9))]
+    images = [random.integers(0, 255, (3, *size)).astype(np.uint8) for size in ((40, 31), (16, 50), (9, 9))]
     masks = [(image[0] > 128).astype(np.uint8) for image in images]
     targets = Targets(masks, [mask + 1.5 for mask in masks])
     there = Resident.of([normalised(image) for image in images], masks, CPU).with_targets(targets)
     stored = Streamed(Places.of(masks), CPU, images, masks).with_targets(targets)
-    some = recipe(augmentation=strength, foreground=0.5)
+    some = recipe(augmentation=strength, foreground=0.5, batch_size=batch_size)
     for one, other in islice(zip(batches(there, some, 1, 4), batches(stored, some, 1, 4), strict=True), 5):
-        torch.testing.assert_close(one.images, other.images)
+        assert torch.equal(one.images, other.images)
         assert torch.equal(one.masks, other.masks)
         assert torch.equal(one.weights, other.weights.float())
 

@@ -53,7 +53,7 @@ def flat(windows: Maps) -> tuple[Maps, Tensor]:
     count, channels, _, side = images.shape
     steps = torch.arange(side)
     lines = torch.stack([(torch.arange(count)[:, None] * side + steps) * side, steps.expand(count, -1)])
-    pixels = images.permute(0, 2, 3, 1).reshape(-1, channels)
+    pixels = images.permute(0, 2, 3, 1).reshape(-1, channels).contiguous()
     return (pixels, masks.flatten(), None if weights is None else weights.flatten()), lines
 
 
