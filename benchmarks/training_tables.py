@@ -76,7 +76,7 @@ def page(
             "",
             f"Images a second of a whole trial of {TRIAL} steps, compilation included; the seconds that (b2) takes "
             "before it is up to speed; the steps after which it would be ahead of (a); and the least a/b2 of all "
-            f"lengths up to {LENGTHS[-1]:,} steps (computed from the median step and the start of each way):",
+            f"lengths up to {LENGTHS[-1]:,} steps (computed from the step and the start of each way):",
             "",
             "| network | a | b2 | lib2 | a/b2 | a/lib2 | seconds | ahead after | least a/b2 |",
             "|---" * 9 + "|",

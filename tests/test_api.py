@@ -173,7 +173,7 @@ def test_the_test_images_reach_no_training(tmp_path):
     [("dsb2018_fluo", 2, 0.75, 80), ("isbi2012_em", 2, 0.6, 80), ("chase_db1", 2, 0.3, 260), ("wbc1", 3, 0.75, 80)],
 )
 def test_the_public_sets_train_with_no_flag(real_data, tmp_path, name, classes, dice, steps):
-    """A small part of a study's steps; the bounds are far below what 300 steps reach."""
+    """A small part of a study's steps; the bounds are far below what the steps of a study reach."""
     overrides = (
         "architecture.width=8",
         "architecture.depth=3",

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import islice
+from time import sleep
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from unetsearch.data.dataset import IGNORE, SegmentationData, Split
 from unetsearch.data.separation import Targets
 from unetsearch.space.recipe import Recipe
-from unetsearch.training.batches import TOGETHER, UNCOPIED, _copied, batches
+from unetsearch.training.batches import TOGETHER, UNCOPIED, _ahead, _copied, batches
 from unetsearch.training.crops import Places
 from unetsearch.training.device_data import median_frequency, on_device
 from unetsearch.training.sources import Resident, Streamed, normalised
@@ -42,6 +43,20 @@ def test_image_mask_and_weights_move_together():
         assert batch.masks.shape == batch.weights.shape == (6, 16, 16)
         assert torch.equal(batch.images[:, 0], batch.masks.float())
         assert torch.equal(batch.weights, 1 + batch.masks.float())
+
+
+def test_a_training_that_ends_waits_for_no_more_than_is_being_read():
+    read = []
+
+    def drawn(number):
+        read.append(number)
+        sleep(0.05)
+        return number
+
+    ahead = _ahead(drawn, 7)
+    assert next(ahead) == 7
+    ahead.close()
+    assert read in ([7], [7, 8])
 
 
 def test_every_flip_and_turn_occurs_and_nothing_else():

@@ -32,7 +32,7 @@ NOISE = 0.15
 """Deviations of the image, at most."""
 
 NUMBERS = 2**20
-"""Of the normal distribution, at least, are drawn once; the noise of a batch is taken from them, from anywhere."""
+"""Of the normal distribution, at least, are drawn once; the noise of batches is taken from them, from anywhere."""
 
 BLUR = (0.06, 0.24, 0.4, 0.24, 0.06)
 """A Gaussian of one pixel, which is mixed in to some share."""

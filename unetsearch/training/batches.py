@@ -48,9 +48,9 @@ def batches(
 
     `side` is crop + 2 * margin: the image goes on around the crop by so many pixels. What lies beyond an image's border
     is mirrored, with its labels. Every image is drawn once before any is drawn again. Each sample has its own position,
-    flip, turn and, by the recipe, deformation and shades; a batch is the same for the same seed and number, whatever
-    was drawn before. `start`: the number of the first one. `record`: how their making is recorded; None: never. What is
-    recorded is written over by the following batches.
+    flip, turn and, by the recipe, deformation and shades; a batch is the same for the same recipe, seed and number,
+    whatever was drawn before. `start`: the number of the first one. `record`: how their making is recorded; None:
+    never. What is recorded is written over by the following batches.
     """
     together = min(TOGETHER, max(1, PIXELS // (recipe.batch_size * recipe.crop**2)))
     samples = together * recipe.batch_size
@@ -105,7 +105,7 @@ def _augmented(
 
 
 def beside(made: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """The same batches on CUDA, each made on a stream of its own while the step before it computes."""
+    """The same batches on CUDA, made on a stream of its own while the step before computes."""
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def following() -> Batch:
@@ -123,7 +123,7 @@ def beside(made: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
 
 
 def _copied(read: Iterator[T], device: torch.device) -> Iterator[T]:
-    """The same for a CUDA device, which may be far behind: until it has copied a batch, that fills pinned memory."""
+    """The same for a CUDA device, which may be far behind: what it has not copied yet fills pinned memory."""
     copies: deque[torch.cuda.Event] = deque()
     for tensors in read:
         yield tensors
@@ -134,8 +134,11 @@ def _copied(read: Iterator[T], device: torch.device) -> Iterator[T]:
 
 def _ahead(drawn: Callable[[int], T], start: int) -> Iterator[T]:
     """What is given for start, start + 1, ..., by a thread that works while the device computes."""
-    with ThreadPoolExecutor(1) as reader:
+    reader = ThreadPoolExecutor(1)
+    try:
         waiting = [reader.submit(drawn, number) for number in range(start, start + AHEAD)]
         for number in count(start + AHEAD):
             waiting.append(reader.submit(drawn, number))
             yield waiting.pop(0).result()
+    finally:  # what is not begun yet is not read any more
+        reader.shutdown(cancel_futures=True)

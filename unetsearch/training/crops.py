@@ -1,4 +1,4 @@
-"""Which crops a batch has: of which image, where, how they are turned. Drawn on the processor, a few numbers a crop."""
+"""Which crops batches have: of what image, where, how they are turned. Drawn on the processor, a few numbers a crop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
