@@ -195,7 +195,7 @@ def _normal(count: int, device: torch.device) -> Tensor:
 def bands_of(side: int, device: torch.device) -> Tensor:
     """(side, side): what each pixel of a line counts in each one of the blurred line, which goes on at its ends.
 
-    Two products with it are two kernels on a GPU, where small images take as long as there are kernels.
+    Two products with it are two kernels on a GPU; sums of shifted lines would be many.
     """
     reach = len(BLUR) // 2
     wider = functional.pad(torch.eye(side)[None], (reach, reach), mode="replicate")[0]
