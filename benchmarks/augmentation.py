@@ -18,7 +18,7 @@ from time import perf_counter
 import numpy as np
 import torch
 from machine import description
-from plain_loop import TURN
+from plain_loop import TURN, UNCOUNTED
 from training import NETWORKS, RESULTS, ours, turn
 
 from unetsearch.data.load import load_data
@@ -50,14 +50,15 @@ def making(there: DeviceData, recipe: Recipe) -> float:
 
 
 def beside(name: str, there: DeviceData, recipe: Recipe) -> tuple[float, list[float]]:
-    """Seconds of a step at strength 0, and of every turn but the first one by how much one at strength 1 is longer."""
-    recipe = replace(recipe, steps=TURN * (TURNS + 1), evaluations=TURNS + 1)
+    """Seconds of a step at strength 0, and of every turn that counts by how much one at strength 1 is longer."""
+    recipe = replace(recipe, steps=TURN * (UNCOUNTED + TURNS), evaluations=UNCOUNTED + TURNS)
     ways = [ours(name, there, replace(recipe, augmentation=strength)) for strength in (0.0, 1.0)]
     turns = []
-    for number in range(TURNS + 1):
+    for number in range(UNCOUNTED + TURNS):
         order = (1, 0) if number % 2 else (0, 1)
         turns.append({place: mean(turn(ways[place])) for place in order})
-    return median(each[0] for each in turns[1:]), [each[1] / each[0] - 1 for each in turns[1:]]
+    counted = turns[UNCOUNTED:]
+    return median(each[0] for each in counted), [each[1] / each[0] - 1 for each in counted]
 
 
 def main() -> None:

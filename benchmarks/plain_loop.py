@@ -60,6 +60,10 @@ of the trainer as are made by twice making some at once.
 """
 
 
+UNCOUNTED = 2
+"""So many turns come before those that count: in them networks are compiled, and on CUDA batches and steps recorded."""
+
+
 def wait(device: torch.device, step: int) -> None:
     """After a step (from 1). Steps on a GPU are only begun: the last ones of a turn are waited for."""
     if device.type == "cuda" and step % TURN in (TURN - 1, 0):

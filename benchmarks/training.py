@@ -9,8 +9,9 @@ default options where that works; (c) the bare step on a tensor that lies on the
 as that of (a) is. (lib) and (lib2) are (b) and (b2) with the network of a segmentation library, where one has it
 (MONAI; segmentation_models.pytorch, which is to be installed beside unetsearch).
 All take turns of nine steps; images a second are by the median over the turns of each to (c) in the same turn, without
-the first turn and without evaluations. As what is compiled must first be compiled, trials of any length stand beside
-them, from an empty cache, unless all was compiled before (--compile, then --cache). Writes results/training-DEVICE.md.
+the first two turns and without evaluations. As what is compiled must first be compiled, trials of any length stand
+beside them, from an empty cache, unless all was compiled before (--compile, then --cache). Writes
+results/training-DEVICE.md.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from unittest.mock import patch
 
 import torch
 from library import LIBRARY
-from plain_loop import TURN, Style, plain_loop, wait
+from plain_loop import TURN, UNCOUNTED, Style, plain_loop, wait
 from torch import nn
 from torch._inductor.utils import fresh_cache
 from training_tables import Curve, Pace, end_row, page, row, trial_row
@@ -151,7 +152,8 @@ def loop(
 def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe, given: Given) -> dict[str, Pace]:
     """Every way, in turns; whatever is compiled is compiled in the first one, or read from the cache that is given."""
     plain, tuned = styles()
-    recipe = replace(recipe, steps=TURN * (given.turns + 1), evaluations=given.turns + 1)
+    turns = UNCOUNTED + given.turns
+    recipe = replace(recipe, steps=TURN * turns, evaluations=turns)
     torch.compiler.reset()
     ways = {
         "a": ours(name, there, recipe),
@@ -166,7 +168,7 @@ def measure(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe
         if not given.cache:
             ways["lib2"] = tuned_library(name, data, there, recipe)
     seconds: dict[str, list[list[float]]] = {way: [] for way in ways}
-    for number in range(given.turns + 1):
+    for number in range(turns):
         for way in list(ways)[:: -1 if number % 2 else 1]:
             with nullcontext() if number or given.cache else fresh_cache():  # what one has compiled, no other one finds
                 seconds[way].append(turn(ways[way]))
@@ -182,7 +184,7 @@ def turn(steps: Steps) -> list[float]:
 
 def paced(seconds: dict[str, list[list[float]]]) -> dict[str, Pace]:
     """Each way by the median over the turns of its steps to those of (c); all are as fast or slow as the machine is."""
-    steps = {way: [mean(times) for times in turns[1:]] for way, turns in seconds.items()}
+    steps = {way: [mean(times) for times in turns[UNCOUNTED:]] for way, turns in seconds.items()}
     found = {}
     for way, (first, *_) in seconds.items():
         share = median(own / bare for own, bare in zip(steps[way], steps["c"], strict=True))
@@ -235,7 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS))
-    parser.add_argument("--turns", type=int, default=6, help="of nine steps each, after a first one")
+    parser.add_argument("--turns", type=int, default=6, help="of nine steps each, after two that do not count")
     parser.add_argument("--train", type=int, default=120, help="steps of the trainings to a Dice; 0: none")
     parser.add_argument("--trained", nargs="*", default=list(NETWORKS), help="the networks that are trained to a Dice")
     parser.add_argument("--crop", type=int, default=96)

@@ -144,7 +144,10 @@ def test_the_arithmetic_of_training_speed(benchmarks):
     from training_tables import Pace, end_row, first, row, trial_row
 
     slow = 3.0  # the machine, in the second turn
-    turns = {"a": [[9.0, 0.1], [0.05, 0.05, 0.2], [slow * 0.1]], "c": [[0.2, 0.2], [0.2, 0.2, 0.2], [slow * 0.2]]}
+    turns = {
+        "a": [[9.0, 0.1], [7.0], [0.05, 0.05, 0.2], [slow * 0.1]],
+        "c": [[0.2, 0.2], [7.0], [0.2, 0.2, 0.2], [slow * 0.2]],
+    }
     found = paced(turns)
     assert found["a"] == Pace(pytest.approx(0.2), pytest.approx(8.7)), "half of (c), whose median is .4"
     assert found["c"].step == pytest.approx(0.4)

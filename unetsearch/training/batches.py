@@ -28,8 +28,8 @@ from unetsearch.training.recording import Recorder, Repeated
 from unetsearch.training.sources import Resident, Source
 
 TOGETHER, PIXELS = 4, 2**19
-"""So many batches are made at once, as long as their crops have no more pixels: where these are small, most of
-the time of a making is that of Python, and of beginning work at all.
+"""So many batches are made at once, as long as their crops have no more pixels: a part of what this takes is the same
+for one as for all.
 """
 
 AHEAD = 2
