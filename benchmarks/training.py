@@ -264,7 +264,7 @@ def measured(data: SegmentationData, there: DeviceData, recipe: Recipe, given: G
     """Every network, and the result as far as it is known by then."""
     rows, augmented, trials, ends = [], [], [], []
     RESULTS.mkdir(exist_ok=True)
-    introduction = (__doc__ or "").splitlines()[4:13]
+    introduction = (__doc__ or "").splitlines()[4:]
     one, some = (replace(there, validation=there.validation[:count]) for count in (1, 16))
     for name in given.networks:
         paces = measure(name, data, one, recipe, given)
