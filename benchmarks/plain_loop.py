@@ -59,7 +59,6 @@ TURN = 2 * TOGETHER + 1
 of the trainer as are made by twice making some at once.
 """
 
-
 UNCOUNTED = 2
 """So many turns come before those that count: in them networks are compiled, and on CUDA batches and steps recorded."""
 

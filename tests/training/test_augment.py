@@ -14,6 +14,7 @@ from unetsearch.training.augment import (
     Batch,
     Draws,
     bands_of,
+    blurred,
     fields_of,
     noise_of,
     places_of,
@@ -132,8 +133,7 @@ def test_blur_is_a_convolution_with_the_border_going_on(side):
     for down, across in product(line, line):
         place = (rows + down).clamp(0, side - 1), (columns + across).clamp(0, side - 1)
         wanted += BLUR[down + 2] * BLUR[across + 2] * images[:, :, *place]
-    bands = bands_of(side, CPU)
-    torch.testing.assert_close(bands @ images @ bands.T, wanted)
+    torch.testing.assert_close(blurred(images, bands_of(side, CPU)), wanted)
 
 
 def test_shades_are_each_samples_own_and_leave_the_labels():
@@ -160,10 +160,8 @@ def test_shades_are_each_samples_own_and_leave_the_labels():
 
 def test_shades_are_the_same_without_a_compiler(monkeypatch):
     images = torch.randn(8, 2, 33, 33, generator=torch.Generator().manual_seed(0))
-    windows, draws = (
-        Batch(images, torch.zeros(8, 33, 33, dtype=torch.uint8)),
-        Draws.of(np.random.default_rng(0), 8, 1.0, 33),
-    )
+    windows = Batch(images, torch.zeros(8, 33, 33, dtype=torch.uint8))
+    draws = Draws.of(np.random.default_rng(0), 8, 1.0, 33)
     found = augmented(windows, draws, side=33, inner=33).images
     monkeypatch.setattr("unetsearch.training.augment.can_blur", lambda _: False)
     torch.testing.assert_close(augmented(windows, draws, side=33, inner=33).images, found, atol=1e-5, rtol=1e-5)

@@ -45,6 +45,20 @@ def test_image_mask_and_weights_move_together():
         assert torch.equal(batch.weights, 1 + batch.masks.float())
 
 
+@pytest.mark.parametrize(("crops", "at_once"), [(10**6, TOGETHER), (17, 2), (1, 1)])
+def test_so_many_batches_are_made_at_once_as_have_few_pixels(crops, at_once, monkeypatch):
+    monkeypatch.setattr("unetsearch.training.batches.PIXELS", crops * 16**2)
+    read = []
+
+    class Watched(Resident):
+        def read(self, crops):
+            read.append(len(crops.image))
+            return super().read(crops)
+
+    batch = next(batches(Watched.of(*zip(coded(40, 31), strict=True), CPU), recipe(batch_size=6), 0))
+    assert (len(batch.images), read) == (6, [6 * at_once])
+
+
 def test_a_training_that_ends_waits_for_no_more_than_is_being_read():
     read = []
 

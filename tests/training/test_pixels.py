@@ -11,7 +11,7 @@ from unetsearch.data.load import load_data
 from unetsearch.data.separation import Targets
 from unetsearch.space.settings import DataSettings
 from unetsearch.training import pixels
-from unetsearch.training.augment import BLUR, Batch, bands_of, sampled
+from unetsearch.training.augment import BLUR, Batch, bands_of, blurred, sampled
 from unetsearch.training.crops import Drawing
 from unetsearch.training.device_data import on_device
 from unetsearch.training.pixels import blur, can_blur, can_read, read_at
@@ -113,8 +113,7 @@ def test_without_a_compiler_windows_are_read(monkeypatch):
 def test_blur_is_that_of_torch(channels, side):
     torch.manual_seed(0)
     images, shares = torch.randn(5, channels, side, side), torch.rand(5)
-    bands = bands_of(side, torch.device("cpu"))
-    wanted = images.lerp(bands @ images @ bands.T, shares[:, None, None, None])
+    wanted = images.lerp(blurred(images, bands_of(side, torch.device("cpu"))), shares[:, None, None, None])
     blur(images, BLUR, shares)
     assert (images - wanted).abs().max() < 1e-6
     assert can_blur(images)

@@ -168,7 +168,7 @@ def shaded(batch: Batch, numbers: Tensor, noise: Tensor, bands: Tensor) -> Batch
     if can_blur(images):
         blur(images, BLUR, shares)
     else:
-        images.lerp_(bands @ images @ bands.T, shares[:, None, None, None])
+        images.lerp_(blurred(images, bands), shares[:, None, None, None])
     low = images.amin((1, 2, 3), keepdim=True)
     span = (images.amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
     # contrast * span * ((images - low) / span)^gamma by logarithms, which are faster than a power
@@ -192,11 +192,16 @@ def _normal(count: int, device: torch.device) -> Tensor:
     return torch.randn(count, generator=torch.Generator().manual_seed(0)).to(device)
 
 
-def bands_of(side: int, device: torch.device) -> Tensor:
-    """(side, side): what each pixel of a line counts in each one of the blurred line, which goes on at its ends.
+def blurred(images: Tensor, bands: Tensor) -> Tensor:
+    """Images (B, C, side, side) filtered, down and across, by what `bands_of` gives.
 
-    Two products with it are two kernels on a GPU; sums of shifted lines would be many.
+    Two products are two kernels on a GPU; sums of shifted lines would be many.
     """
+    return bands @ images @ bands.T
+
+
+def bands_of(side: int, device: torch.device) -> Tensor:
+    """(side, side): what each pixel of a line counts in each one of the blurred line, which goes on at its ends."""
     reach = len(BLUR) // 2
     wider = functional.pad(torch.eye(side)[None], (reach, reach), mode="replicate")[0]
     return (torch.tensor(BLUR) @ wider.unfold(1, side, 1)).T.contiguous().to(device)
