@@ -268,12 +268,13 @@ def measured(data: SegmentationData, there: DeviceData, recipe: Recipe, given: G
     one, some = (replace(there, validation=there.validation[:count]) for count in (1, 16))
     for name in given.networks:
         paces = measure(name, data, one, recipe, given)
-        rows.append(row(name, paces, recipe.batch_size))
+        found = [row(name, paces, recipe.batch_size)]
         if "python" in paces:
-            rows.append(row(f"{name}, (a) begun by Python", paces | {"a": paces["python"]}, recipe.batch_size))
+            found.append(row(f"{name}, (a) begun by Python", paces | {"a": paces["python"]}, recipe.batch_size))
+        rows += found
         if not given.cache:
             trials.append(trial_row(name, paces, recipe.batch_size))
-        print(*rows[-2:], *trials[-1:], sep="\n", flush=True)
+        print(*found, *trials[-1:], sep="\n", flush=True)
         if name in AUGMENTED:
             paces = measure(name, data, one, replace(recipe, augmentation=1.0), given)
             augmented.append(row(name, paces, recipe.batch_size))
