@@ -3,7 +3,8 @@
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from time import process_time
+from statistics import median
+from time import perf_counter
 from types import SimpleNamespace
 
 import pytest
@@ -228,14 +229,14 @@ def test_showing_costs_little_at_a_thousand_trials():
         replace(DONE, number=i, params=1000 + i * 37 % 999, curve=(score(100, i / 1001),)) for i in range(1000)
     )
     display.happened(Started(CANDIDATE.record(1000), 0))
-    started = process_time()
-    for step in range(100):
-        display.happened(Scored("#1000", score(step, 0.5)))
-    assert process_time() - started < 100 * 0.002
-    started = process_time()
-    for number in range(1000, 1010):
-        display.happened(Finished(replace(DONE, number=number), MORE))
-    assert process_time() - started < 10 * 0.02
+
+    def seconds(event):
+        started = perf_counter()
+        display.happened(event)
+        return perf_counter() - started
+
+    assert median(seconds(Scored("#1000", score(step, 0.5))) for step in range(100)) < 0.002
+    assert median(seconds(Finished(replace(DONE, number=number), MORE)) for number in range(1000, 1020)) < 0.02
 
 
 def test_a_narrow_terminal_keeps_its_numbers_and_shortens_the_networks():
