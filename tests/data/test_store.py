@@ -80,7 +80,7 @@ def test_another_process_is_given_the_place(cache):
     assert (cache / "a.arrays").read_bytes() == before, "changes stay in memory"
 
 
-@pytest.mark.parametrize("harm", ["content", "index", "cut", "empty"])
+@pytest.mark.parametrize("harm", ["content", "index", "type", "length", "cut", "head", "empty"])
 def test_a_damaged_file_is_made_anew(cache, harm):
     made = []
     kept("a", counted(made))
@@ -90,8 +90,12 @@ def test_a_damaged_file_is_made_anew(cache, harm):
         content[10] ^= 1
     if harm == "index":
         content[-20] ^= 255
+    if harm == "type":
+        content = content.replace(b'"|u1"', b'",u1"')  # numpy takes this for the beginning of a list
+    if harm == "length":
+        content[-8:] = b"\xff" * 8
     file.unlink()  # who has it open keeps it
-    file.write_bytes({"cut": content[:-30], "empty": b""}.get(harm, content))
+    file.write_bytes({"cut": content[:-30], "head": content[64:], "empty": b""}.get(harm, content))
     assert same(kept("a", counted(made)))
     assert len(made) == 2
     assert same(kept("a", counted(made)))
@@ -195,6 +199,28 @@ def test_a_data_set_is_decoded_once(folder, cache, monkeypatch):
     monkeypatch.setenv("UNETSEARCH_CACHE", str(cache))
     Image.fromarray(np.zeros((40, 30), np.uint8)).save(folder / "images" / "0.png")
     assert load_data(DataSettings(path=str(folder))).fingerprint != first.fingerprint
+
+
+def test_grey_images_saved_as_rgb_are_kept_too(folder):
+    for path in (folder / "images").iterdir():
+        with Image.open(path) as image:
+            image.convert("RGB").save(path)
+    data = load_data(DataSettings(path=str(folder)))
+    assert data.in_channels == 1
+    assert all(isinstance(image, Kept) and image.flags.c_contiguous for image in data.images)
+    assert len(pickle.dumps(data)) < 20_000, "another process is given the places"
+
+
+def test_that_nothing_can_be_kept_is_noted(folder, cache):
+    assert not any("every trainer holds" in note for note in load_data(DataSettings(path=str(folder))).notes)
+    shutil.rmtree(cache)
+    cache.touch()
+    found = load_data(DataSettings(path=str(folder)))
+    notes = [note for note in found.notes if "every trainer holds" in note]
+    assert notes == [
+        f"{cache} takes no files, so every trainer holds all images: UNETSEARCH_CACHE names another folder"
+    ]
+    assert not any(isinstance(image, Kept) for image in found.images)
 
 
 def test_weight_maps_are_made_once(folder, monkeypatch):

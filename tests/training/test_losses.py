@@ -228,12 +228,14 @@ def test_weights_of_pixels_and_classes():
     valid = t != IGNORE
     picked = np.take_along_axis(p, np.where(valid, t, 0)[:, None].astype(int), 1)[:, 0]
     each = (weights.numpy() + classes.numpy()[np.where(valid, t, 0)]) * valid
-    assert LOSSES["cross_entropy"](logits, weighted).item() == pytest.approx(
-        (-np.log(picked) * each).sum() / each.sum()
-    )
-    dice = [LOSSES["dice"](logits, replace(truth, classes=torch.eye(3)[index])).item() for index in (1, 2)]
-    assert LOSSES["dice"](logits, weighted).item() == pytest.approx((2 * dice[0] + 3 * dice[1]) / 5)
-    assert LOSSES["dice"](logits, truth).item() == pytest.approx(np.mean(dice))
+    entropies, share = -np.log(picked), each / each.sum()
+    assert LOSSES["cross_entropy"](logits, weighted).item() == pytest.approx((entropies * share).sum())
+    assert LOSSES["focal"](logits, weighted).item() == pytest.approx(((1 - picked) ** 2 * entropies * share).sum())
+    by_class = [formulas(logits, truth, [index]) for index in (1, 2)]
+    for loss in ("dice", "iou", "tversky", "lovasz"):
+        first, second = (of[loss] for of in by_class)
+        assert first != pytest.approx(second)
+        assert LOSSES[loss](logits, weighted).item() == pytest.approx((2 * first + 3 * second) / 5), loss
 
 
 def test_the_loss_of_several_heads_is_their_mean_or_sum_by_their_weights():

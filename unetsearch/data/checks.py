@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from unetsearch.data.dataset import SegmentationData
 from unetsearch.data.reading import is_grey
+from unetsearch.data.store import Kept
 from unetsearch.errors import DataError
+from unetsearch.files import CACHE, cache_folder
 
 MOST_LINES = 20  # of one kind of problem
 PIXELS = {"uint8": "8 bit", "uint16": "16 bit", "float32": "32-bit float"}
@@ -44,7 +46,7 @@ def same_channels(
         first.setdefault(len(image), name)
     if 3 in first and set(first) <= {1, 3} and all(is_grey(image) for image in images if len(image) == 3):
         count = sum(len(image) == 3 for image in images)
-        grey = tuple(np.ascontiguousarray(image[:1]) for image in images)
+        grey = tuple(np.asanyarray(image[:1], order="C") for image in images)  # of a kept one a part of it
         are = "image is" if count == 1 else "images are"
         return grey, (), (f"{count} RGB {are} grey in every pixel: read as one channel",)
     if len(first) == 1:
@@ -63,6 +65,13 @@ def constant_images(images: Sequence[NDArray[Any]], names: Sequence[str]) -> tup
     """A note on images whose pixels are all equal."""
     flat = [name for image, name in zip(images, names, strict=True) if image.min() == image.max()]
     return (f"{len(flat)} image{'s' * (len(flat) > 1)} without any contrast, e.g. {flat[0]}",) if flat else ()
+
+
+def not_kept(images: Sequence[NDArray[Any]]) -> tuple[str, ...]:
+    """A note on images from files that are not kept where every process of the machine finds them."""
+    if all(isinstance(image, Kept) for image in images):
+        return ()
+    return (f"{cache_folder()} takes no files, so every trainer holds all images: {CACHE} names another folder",)
 
 
 def description(images: Sequence[NDArray[Any]]) -> str:

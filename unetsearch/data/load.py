@@ -18,6 +18,7 @@ from unetsearch.data.checks import (
     absent_classes,
     constant_images,
     description,
+    not_kept,
     refusal,
     same_channels,
     size_mismatch,
@@ -178,6 +179,7 @@ def _checked(found: Found, settings: DataSettings) -> SegmentationData:
     notes = (
         description(images),
         *found.notes,
+        *(not_kept(images) if found.stored else ()),
         *_reading_notes(samples),
         *channel_notes,
         *constant_images(images, names),

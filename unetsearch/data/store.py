@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from unetsearch.files import cache_folder, replace_whole, write_atomically
 
-VERSION = 4
+VERSION = 5
 """Of the files, and of what is made from images and masks."""
 
 ALIGNED = 64
 """Bytes at whose multiples arrays begin."""
+
+DIGEST, LENGTH = sha256().digest_size, 8
+"""Bytes of what is said of a file's arrays, before it, and of how long both are, at the end."""
 
 UNFINISHED, UNUSED = 1, 60
 """Days after which half written files, and files that no study asked for, are removed."""
@@ -97,14 +100,17 @@ def _found(key: str) -> Sequence[Array]:
     path = cache_folder() / f"{key}.arrays"
     try:
         with path.open("rb") as file:
-            file.seek(-8, os.SEEK_END)
-            length = int.from_bytes(file.read(8), "little")
-            file.seek(-8 - length, os.SEEK_END)
-            index = json.loads(file.read(length))
+            file.seek(-LENGTH, os.SEEK_END)
+            length = int.from_bytes(file.read(LENGTH), "little")
+            file.seek(-LENGTH - length, os.SEEK_END)
+            said = file.read(length)
+        if sha256(said[DIGEST:]).digest() != said[:DIGEST]:
+            return []
+        index = json.loads(said[DIGEST:])
         arrays = [Kept.at(str(path), offset, dtype, shape) for offset, dtype, shape, _ in index]
         with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
             whole = list(pool.map(digest_of, arrays)) == [digest for *_, digest in index]
-    except (OSError, ValueError, TypeError, RecursionError, OverflowError):
+    except (OSError, ValueError, TypeError, OverflowError):  # cut off, at either end
         return []
     with suppress(OSError):
         os.utime(path)  # it is asked for
@@ -121,7 +127,8 @@ def _keep(key: str, make: Callable[[], Iterable[Array]]) -> Sequence[Array]:
             index.append((file.tell(), array.dtype.str, array.shape, digest_of(array)))
             file.write(np.ascontiguousarray(array).data)
         said = json.dumps(index).encode()
-        file.write(said + len(said).to_bytes(8, "little"))
+        said = sha256(said).digest() + said
+        file.write(said + len(said).to_bytes(LENGTH, "little"))
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,8 @@
-"""What a training minimises: the terms of one head's loss. Pixels whose target is IGNORE have no gradient."""
+"""What a training minimises: the terms of one head's loss. Pixels whose target is IGNORE have no gradient.
+
+Cross-entropy is torch's, MS-SSIM torchmetrics'. The others stand here: MONAI's take no weights of pixels, and where
+classes are weighed a step waits for the device.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
