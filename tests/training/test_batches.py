@@ -169,6 +169,24 @@ def test_crops_are_laid_around_the_foreground(share):
         assert sum(label in some for some in met) / of_the_first == pytest.approx(share / 2, abs=0.08)
 
 
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("margin", [0, 6])
+def test_bent_crops_show_the_foreground_too(strength, margin):
+    """Single pixels: in the middle, on the border, in a corner, and in an image smaller than the crop."""
+    seen = {(90, 70): [(50, 30), (89, 40)], (60, 64): [(0, 63), (20, 0)], (9, 40): [(3, 39), (8, 5)]}
+    masks = [np.zeros(size, np.uint8) for size in seen]
+    for mask, places in zip(masks, seen.values(), strict=True):
+        mask[tuple(zip(*places, strict=True))] = 1
+    source = Resident.of([np.zeros((1, *mask.shape), np.float32) for mask in masks], masks, CPU)
+    some = recipe(crop=24, foreground=1, augmentation=strength)
+    met = [batch.masks.flatten(1).any(1) for batch in islice(batches(source, some, 0, margin), 60)]
+    assert torch.cat(met).all()
+    where = torch.cat([batch.masks.nonzero()[:, 1:] for batch in islice(batches(source, some, 0, margin), 60)])
+    assert where.min() == 0
+    assert where.max() == 23
+    assert (where.float().mean(0) - 11.5).abs().max() < 2
+
+
 def test_normalisation_is_of_each_image_and_channel():
     image = np.stack([np.arange(12).reshape(3, 4) * 7 + 40, np.full((3, 4), 9)]).astype(np.uint16)
     values = normalised(image)

@@ -31,7 +31,8 @@ def resident(channels=3, weights=True):
 
 
 def read(source, window=28, count=5):
-    drawing = Drawing(source.places, batch_size=count, crop=16, window=window, foreground=0.5, seed=0)
+    fields = np.zeros((2, 16, 16), np.float32)
+    drawing = Drawing(source.places, batch_size=count, fields=fields, window=window, foreground=0.5, seed=0)
     return source.read(drawing.batch(0, np.random.default_rng(0)))
 
 

@@ -136,7 +136,7 @@ TRAINING: dict[str, Field] = {
         "strength of rotation, scale, elastic deformation, brightness, noise, blur; 0: flips and right angles only",
     ),
     "foreground": Field(
-        Number(0, 1), _RECIPE.foreground, "share of the crops that are laid around a pixel of the foreground"
+        Number(0, 1), _RECIPE.foreground, "share of the crops that are laid so that they show a pixel of the foreground"
     ),
     "warmup": Field(Number(0, 1), _RECIPE.warmup, "share of the steps in which the learning rate rises"),
     "decay": Field(Number(0, 1), _RECIPE.decay, "share of the steps in which it falls to zero at the end"),

@@ -58,7 +58,7 @@ class Recipe:
     first, the last number for all that are left (`1 0.5`). `class_weights`: `equal`, `median_frequency`, or a number
     for each class, background first. `weight_map`: pixels between close objects count more, as in the 2015 U-Net, and
     objects that touch are told apart. `augmentation`: its strength; at 0, crops are only flipped and turned by right
-    angles. `foreground`: the share of the crops that are laid around a pixel of the foreground.
+    angles. `foreground`: the share of the crops that are laid so that they show a pixel of the foreground.
     """
 
     steps: int = 600

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, cos, exp, pi, prod, sin
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -41,6 +41,8 @@ MOVES = 22
 """So many of a sample's numbers say where its pixels come from: columns, then rows."""
 
 Draw = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+
+Numbers = TypeVar("Numbers", Tensor, Draw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +124,19 @@ class Draws:
         return np.concatenate([moves.reshape(-1, MOVES), shades], 1)
 
 
+def moves_of(numbers: Numbers) -> Numbers:
+    """Of the numbers (B, 29) of some draws: how much of each field (see `fields_of`) a pixel's column, and its row, in
+    the window is: (B, 2, 11).
+    """
+    return numbers[:, :MOVES].reshape(-1, 2, MOVES // 2)
+
+
 def places_of(numbers: Tensor, fields: Tensor, side: int) -> Tensor:
     """Where in the window each pixel of each sample comes from: (B, side, side, 2), column and row, from -1 to 1.
 
     By the numbers (B, 29) of some draws, and what `fields_of` gives for the two sides.
     """
-    places = numbers[:, :MOVES].reshape(-1, 2, MOVES // 2) @ fields
+    places = moves_of(numbers) @ fields
     return places.view(-1, 2, side, side).permute(0, 2, 3, 1)
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unetsearch.space.recipe import Recipe
@@ -17,6 +18,7 @@ from unetsearch.training.augment import (
     Draws,
     bands_of,
     fields_of,
+    moves_of,
     noise_of,
     places_of,
     readable,
@@ -60,7 +62,7 @@ def batches(
     drawing = Drawing(
         source.places,
         batch_size=samples,
-        crop=crop,
+        fields=_of_pixels(window, side, margin),
         window=window,
         foreground=recipe.foreground,
         seed=seed,
@@ -69,11 +71,11 @@ def batches(
 
     def drawn(number: int) -> tuple[Tensor, ...]:
         random = np.random.default_rng([seed, number])
-        read = source.read(drawing.batch(number, random))
         if not strength:
-            return read
-        draws = Draws.of(random, samples, strength, side)
-        return readable(draws.numbers, source.device), noise_of(random, noisy, source.device), *read
+            return source.read(drawing.batch(number, random))
+        numbers = Draws.of(random, samples, strength, side).numbers
+        read = source.read(drawing.batch(number, random, moves_of(numbers)))
+        return readable(numbers, source.device), noise_of(random, noisy, source.device), *read
 
     make: Callable[..., Batch] = (
         partial(_augmented, source, fields_of(window, side, source.device), bands_of(side, source.device), crop)
@@ -89,6 +91,13 @@ def batches(
         read = _copied(read, source.device)
     every = (batch for tensors in read for batch in made(make, *tensors).split(together))
     yield from islice(every, passed, None)
+
+
+def _of_pixels(window: int, side: int, margin: int) -> NDArray[np.float32]:
+    """What `fields_of` gives, of the inner pixels of a crop, in pixels."""
+    inner = slice(margin, side - margin)
+    fields: NDArray[np.float32] = fields_of(window, side, torch.device("cpu")).view(-1, side, side).numpy()
+    return fields[:, inner, inner] * np.float32((window - 1) / 2)
 
 
 def _cropped(source: Source, middle: slice, *read: Tensor) -> Batch:
