@@ -32,24 +32,35 @@ from PIL import Image
         ),
         (
             "training.head_weights=one",
-            "--set training.head_weights=one  training.head_weights: expected numbers to a million, the first above "
-            "0, such as 1 0.5, got 'one'",
+            "--set training.head_weights=one  training.head_weights: expected numbers, 0 or from a millionth to a "
+            "million, the first above 0, such as 1 0.5, got 'one'",
         ),
         (
             "training.head_weights=0 1",
-            "--set training.head_weights=0 1  training.head_weights: expected numbers to a million, the first above "
-            "0, such as 1 0.5, got '0 1'",
+            "--set training.head_weights=0 1  training.head_weights: expected numbers, 0 or from a millionth to a "
+            "million, the first above 0, such as 1 0.5, got '0 1'",
         ),
         (
             "training.class_weights=1 0",
             "--set training.class_weights=1 0  training.class_weights: expected equal, median_frequency, or a number "
-            "to a million for each class, background first, not all others 0, got '1 0'",
+            "for each class, 0 or from a millionth to a million, background first, not all others 0, got '1 0'",
+        ),
+        (
+            "training.class_weights=0 1e-45",
+            "--set training.class_weights=0 1e-45  training.class_weights: expected equal, median_frequency, or a "
+            "number for each class, 0 or from a millionth to a million, background first, not all others 0, got "
+            "'0 1e-45'",
+        ),
+        (
+            "training.head_weights=[1, 0.5]",
+            "--set training.head_weights=[1, 0.5]  training.head_weights: a list is of choices; the numbers of one "
+            "are a text: '1 0.5'",
         ),
         (
             "training.class_weights=median_freq",
             "--set training.class_weights=median_freq  training.class_weights: expected equal, median_frequency, or a "
-            "number to a million for each class, background first, not all others 0, got 'median_freq'; did you mean "
-            "'median_frequency'?",
+            "number for each class, 0 or from a millionth to a million, background first, not all others 0, got "
+            "'median_freq'; did you mean 'median_frequency'?",
         ),
     ],
 )

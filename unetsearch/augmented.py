@@ -30,14 +30,17 @@ def augmentation_picture(data: SegmentationData, recipe: Recipe, seed: int = 0) 
     rows = data.split.train[:SHOWN]
     canvas = np.full((HEAD + len(rows) * (side + GAP), columns * (side + GAP) - GAP, 3), 255, np.uint8)
     for row, index in enumerate(rows):
-        source = Resident.of([normalised(data.images[index])], [data.masks[index]], torch.device("cpu"))
+        image = normalised(data.images[index])
+        low, high = np.percentile(image[:3], (0.1, 99.9))
+        source = Resident.of([image], [data.masks[index]], torch.device("cpu"))
         top = HEAD + row * (side + GAP)
         for column, strength in enumerate(STRENGTHS):
             drawn = Recipe(crop=side, batch_size=2, augmentation=strength, foreground=1.0)
             (batch,) = islice(batches(source, drawn, seed + row), 1)
-            for place, (image, mask) in enumerate(zip(batch.images.numpy(), batch.masks.numpy(), strict=True)):
+            for place, (crop, mask) in enumerate(zip(batch.images.numpy(), batch.masks.numpy(), strict=True)):
                 left = (2 * column + place) * (side + GAP)
-                canvas[top : top + side, left : left + side] = _outlined(image, mask)
+                shown = (crop - low) / max(high - low, 1e-6)  # one scale for all, else contrasts would look alike
+                canvas[top : top + side, left : left + side] = _outlined(shown, mask)
     picture = Image.fromarray(canvas)
     pen = ImageDraw.Draw(picture)
     for column, strength in enumerate(STRENGTHS):
@@ -46,9 +49,8 @@ def augmentation_picture(data: SegmentationData, recipe: Recipe, seed: int = 0) 
 
 
 def _outlined(image: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A normalised image (C, H, W), from the 1st to the 99th percentile, with the inner outlines of its classes."""
+    """An image (C, H, W), black at 0 and white at 1, with the inner outlines of its classes."""
     shown = image[:3] if len(image) >= 3 else np.repeat(image[:1], 3, axis=0)
-    low, high = np.percentile(shown, (1, 99))
-    grey = (255 * np.clip((shown - low) / max(high - low, 1e-6), 0, 1)).astype(np.uint8).transpose(1, 2, 0)
+    grey = (255 * np.clip(shown, 0, 1)).astype(np.uint8).transpose(1, 2, 0)
     edge = (ndimage.minimum_filter(mask, 3) != mask) & foreground(mask)
     return np.where(edge[..., None], class_colours(mask), grey)

@@ -187,6 +187,17 @@ def test_bent_crops_show_the_foreground_too(strength, margin):
     assert (where.float().mean(0) - 11.5).abs().max() < 2
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_same_crops_are_drawn_at_every_strength(share):
+    """They are bent more and more, so that a study compares strengths and nothing else."""
+    source = resident(coded(140, 131), coded(116, 150))
+    plain, bent = (
+        torch.cat([batch.masks for batch in islice(batches(source, recipe(augmentation=each, foreground=share), 3), 9)])
+        for each in (0.0, 1e-4)
+    )
+    assert torch.equal(plain, bent)
+
+
 def test_normalisation_is_of_each_image_and_channel():
     image = np.stack([np.arange(12).reshape(3, 4) * 7 + 40, np.full((3, 4), 9)]).astype(np.uint16)
     values = normalised(image)

@@ -112,13 +112,14 @@ TRAINING: dict[str, Field] = {
     ),
     "heads": Field(_names(Heads), _RECIPE.heads, "the losses of several heads: their mean, or their sum"),
     "head_weights": Field(
-        Numbers("numbers to a million, the first above 0, such as 1 0.5"),
+        Numbers("numbers, 0 or from a millionth to a million, the first above 0, such as 1 0.5"),
         _RECIPE.head_weights,
         "what each head's loss counts, the final one first; the last number is for all that are left",
     ),
     "class_weights": Field(
         Numbers(
-            f"{EQUAL}, {MEDIAN_FREQUENCY}, or a number to a million for each class, background first, not all others 0",
+            f"{EQUAL}, {MEDIAN_FREQUENCY}, or a number for each class, 0 or from a millionth to a million, "
+            "background first, not all others 0",
             (EQUAL, MEDIAN_FREQUENCY),
             first=False,
         ),

@@ -141,13 +141,16 @@ class Text:
 NUMBER = r"\d+(\.\d+)?(e[+-]?\d+)?"
 NUMBERS_PATTERN = rf"{NUMBER}([ ,]+{NUMBER})*"
 
-MOST = 1e6
-"""No weight is greater: a loss may be the sum of many, in single precision."""
+LEAST, MOST = 1e-6, 1e6
+"""No weight is greater, and none but 0 smaller: a loss may be the sum of many, in single precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Some numbers to MOST in a text, `1 0.5`; or one of some names. `first`: the first is above 0, else one behind."""
+    """Some numbers in a text, `1 0.5`, each 0 or from LEAST to MOST; or one of some names.
+
+    `first`: the first is above 0, else one behind it.
+    """
 
     expected: str
     names: tuple[str, ...] = ()
@@ -161,13 +164,14 @@ class Numbers:
         if not isinstance(text, str) or re.fullmatch(NUMBERS_PATTERN, text) is None:
             return False
         given = numbers(text)
-        return max(given) <= MOST and (given[0] > 0 if self.first else any(given[1:]))
+        told = all(number == 0 or LEAST <= number <= MOST for number in given)
+        return told and (given[0] > 0 if self.first else any(given[1:]))
 
     def schema(self) -> dict[str, Any]:
         """As JSON schema."""
         one: list[dict[str, Any]] = [{"type": "string", "pattern": f"^(?:{NUMBERS_PATTERN})$"}]
         if self.first:
-            one.append({"type": "number", "exclusiveMinimum": 0, "maximum": MOST})
+            one.append({"type": "number", "minimum": LEAST, "maximum": MOST})
         return {"anyOf": [*one, *([{"enum": list(self.names)}] if self.names else [])]}
 
 

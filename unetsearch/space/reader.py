@@ -105,6 +105,14 @@ class Reader:
         if not items:
             self.problem(at, path, f"expected at least one choice, {field.kind.expected}, got an empty list")
             return fixed(field.default)
+        if (
+            isinstance(field.kind, Numbers)
+            and len(items) > 1
+            and all(type(item.value) in (int, float) for item in items)
+        ):
+            one = " ".join(str(item.value) for item in items)
+            self.problem(at, path, f"a list is of choices; the numbers of one are a text: {one!r}")
+            return fixed(field.default)
         options: list[Option] = []
         for index, item in enumerate(items):
             before = len(self.problems)

@@ -73,7 +73,8 @@ def batches(
         random = np.random.default_rng([seed, number])
         if not strength:
             return source.read(drawing.batch(number, random))
-        numbers = Draws.of(random, samples, strength, side).numbers
+        (bending,) = random.spawn(1)  # the same crops are drawn at every strength
+        numbers = Draws.of(bending, samples, strength, side).numbers
         read = source.read(drawing.batch(number, random, moves_of(numbers)))
         return readable(numbers, source.device), noise_of(random, noisy, source.device), *read
 
