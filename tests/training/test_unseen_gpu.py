@@ -71,6 +71,8 @@ def followed(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
     monkeypatch.setattr("unetsearch.training.batches._ahead", lambda drawn, start: map(drawn, count(start)))
     monkeypatch.setattr("unetsearch.training.batches._copied", lambda read, _: read)
+    fields = np.zeros((11, 16, 16), np.float32)  # are numbers on the processor, by which crops are laid
+    monkeypatch.setattr("unetsearch.training.batches._of_pixels", lambda *_: fields)
     _normal.cache_clear()
     with FakeTensorMode(allow_non_fake_inputs=True), Followed() as followed:
         yield followed
