@@ -194,7 +194,7 @@ def paced(seconds: dict[str, list[list[float]]]) -> dict[str, Pace]:
 
 
 def tuned_library(name: str, data: SegmentationData, there: DeviceData, recipe: Recipe) -> Steps:
-    """Without compilation where that fails, as it does for MONAI's networks in channels last."""
+    """Without compilation where that fails, as it does for MONAI's networks (their padding by replication)."""
     _, tuned = styles()
     steps = loop(LIBRARY[name](), data, there, recipe, tuned)
     try:
