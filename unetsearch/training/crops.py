@@ -112,10 +112,10 @@ class Drawing:
     def _corners(
         self, points: Indices, within: Indices, free: Indices, turns: NDArray[np.float64], moves: Moves
     ) -> Indices:
-        """Where crops begin (F, 2) that show these points (F, 2) at places as `within` (F, 2), however they are bent.
+        """Where crops begin (F, 2) that show points (F, 2), at the places `within` (F, 2) before flips.
 
-        They stay in their images, which leave (F, 2) room, and show the points elsewhere; beyond the border they go as
-        far as the points would leave them.
+        A crop that would reach beyond its image is moved back, where it has `free` (F, 2) room, and shows the point
+        elsewhere; so far that the point stays in it. (How far is told by rotation and scale, without the deformation.)
         """
         middle = (self._crop - 1) / 2
         leads = turns @ moves
