@@ -84,7 +84,7 @@ def test_a_pipe_gets_a_line_for_every_event():
     assert lines.count(start) == 2
     assert "    #4    step 50: Dice 0.7500" in lines
     assert "#4: out of memory; once more, with each batch in two parts" in lines
-    front = "front 1, hypervolume 0.800"
+    front = "front 1, hypervolume 0.604"  # 0.8 * (9 - 4.47) / 6
     status = f"[1 of 3 trials, {front}, 7 s of 1 min 00 s, about 14 s left]"
     assert f"    #4  Dice 0.8000, IoU 0.7000, 29.5 k parameters   {status}" in lines
     assert f"    #5  the same network as #4: Dice 0.8000, not trained again   {status}" in lines

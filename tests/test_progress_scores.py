@@ -39,9 +39,9 @@ def judged(display, objectives):
 @pytest.mark.parametrize(
     ("objectives", "front", "reached", "final"),
     [
-        (("object_f1", "params"), "front 2, hypervolume 0.775", "F1 of objects 0.4123, Dice 0.6123",
+        (("object_f1", "params"), "front 2, hypervolume 0.792", "F1 of objects 0.4123, Dice 0.6123",
          "F1 of objects 0.5000, Dice 0.9000, IoU 0.7000"),
-        (("params", "iou"), "front 3, hypervolume 0.550", "IoU 0.5123, Dice 0.6123",
+        (("params", "iou"), "front 3, hypervolume 0.650", "IoU 0.5123, Dice 0.6123",
          "IoU 0.7000, Dice 0.9000, F1 of objects 0.5000"),
     ],
 )  # fmt: skip

@@ -144,7 +144,7 @@ def hypervolume_figure(points: Sequence[HypervolumePoint]) -> go.Figure:
         showlegend=False,
     )
     figure.update_xaxes(title="minutes of training, of all slots together", rangemode="tozero")
-    figure.update_yaxes(title="hypervolume (1: the most there can be)")
+    figure.update_yaxes(title="hypervolume of score and log parameters, 1 k to 1 G")
     return styled(figure, "Hypervolume over time")
 
 

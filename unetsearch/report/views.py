@@ -20,6 +20,9 @@ from unetsearch.training.score import Score
 CLOSE = 0.01
 """Score within which networks are called alike: about what a second seed moves a small network."""
 
+DECADES = (3, 9)
+"""Logarithms of the parameters between which the hypervolume counts: networks of a thousand to a billion."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
@@ -191,8 +194,8 @@ def curves(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> t
 def hypervolume_over_time(records: Sequence[TrialRecord], by: Objective) -> tuple[HypervolumePoint, ...]:
     """The hypervolume of (1 - score, log10 parameters) after each trained network, in the order of their finishing.
 
-    `by`: the score. Parameters are scaled to the range of those trained; the reference is (1, 1), so that 1 is the most
-    there can be.
+    `by`: the score. Parameters count from DECADES[0] on, as shares of the way to DECADES[1], so that what is trained
+    later changes no earlier value; the reference is (1, 1), and 1 is the most there can be.
     """
     stretches = sorted((end, end - start) for record in records for _, start, end in record.trained_at)
     ends = [end for end, _ in stretches]
@@ -213,10 +216,10 @@ def hypervolume(records: Sequence[TrialRecord], by: Objective) -> float:
 def _volumes(trained: Sequence[TrialRecord], by: Objective) -> list[float]:
     if not trained:
         return []
-    sizes = [log10(record.params) for record in trained]
-    low, span = min(sizes), max(max(sizes) - min(sizes), 1e-9)
-    losses = [(1 - record.final.of(by), (size - low) / span) for record, size in zip(trained, sizes, strict=True)]
-    return hypervolume_growth(np.array(losses), (1.0, 1.0))
+    low, high = DECADES
+    sizes = np.clip([(log10(record.params) - low) / (high - low) for record in trained], 0, 1)
+    losses = [1 - record.final.of(by) for record in trained]
+    return hypervolume_growth(np.stack([losses, sizes], 1), (1.0, 1.0))
 
 
 def saving(records: Sequence[TrialRecord]) -> Saving:
