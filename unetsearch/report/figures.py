@@ -144,8 +144,8 @@ def hypervolume_figure(points: Sequence[HypervolumePoint]) -> go.Figure:
         showlegend=False,
     )
     figure.update_xaxes(title="minutes of training, of all slots together", rangemode="tozero")
-    figure.update_yaxes(title="hypervolume of score and log parameters, 1 k to 1 G")
-    return styled(figure, "Hypervolume over time")
+    figure.update_yaxes(title="hypervolume (at most 1)")
+    return styled(figure, "Hypervolume over time (score by log parameters, 1 k to 1 G)")
 
 
 def curves_figure(curves: Sequence[Curve], by: Objective) -> go.Figure:
