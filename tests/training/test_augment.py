@@ -41,7 +41,7 @@ def only(count=8, seed=0, strength=1.0, **kept):
 def augmented(windows, draws, side, inner, seed=0):
     """Windows after some draws."""
     noise = noise_of(np.random.default_rng(seed), (*windows.images.shape[:2], side, side), CPU)
-    fields = fields_of(windows.images.shape[-1], side, CPU)
+    fields = fields_of(windows.images.shape[-1], side)
     numbers = torch.from_numpy(draws.numbers)
     return shaded(sampled(windows, places_of(numbers, fields, side), inner), numbers, noise, bands_of(side, CPU))
 
@@ -112,7 +112,7 @@ def test_the_elastic_deformation_folds_nothing(side, strength):
     draws = Draws.of(np.random.default_rng(0), 200, strength, side)
     still = replace(only(200), shifts=draws.shifts)
     window = window_side(side, strength)
-    places = places_of(torch.from_numpy(still.numbers), fields_of(window, side, CPU), side) * (window - 1) / 2
+    places = places_of(torch.from_numpy(still.numbers), fields_of(window, side), side) * (window - 1) / 2
     down, right = places[:, 1:, :, 1] - places[:, :-1, :, 1], places[:, :, 1:, 0] - places[:, :, :-1, 0]
     folded = ((down <= 0).flatten(1).any(1) | (right <= 0).flatten(1).any(1)).float().mean()
     assert folded < 0.03

@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tests.training.test_batches import coded, recipe
+from tests.training.images import coded, recipe
 from unetsearch.space.recipe import MS_SSIM_SIDE, WINDOWED
 from unetsearch.training.augment import _normal
 from unetsearch.training.batches import TOGETHER, batches
@@ -72,7 +72,7 @@ def followed(monkeypatch):
     monkeypatch.setattr("unetsearch.training.batches._ahead", lambda drawn, start: map(drawn, count(start)))
     monkeypatch.setattr("unetsearch.training.batches._copied", lambda read, _: read)
     fields = np.zeros((11, 16, 16), np.float32)  # are numbers on the processor, by which crops are laid
-    monkeypatch.setattr("unetsearch.training.batches._of_pixels", lambda *_: fields)
+    monkeypatch.setattr("unetsearch.training.batches._in_pixels", lambda *_: fields)
     _normal.cache_clear()
     with FakeTensorMode(allow_non_fake_inputs=True), Followed() as followed:
         yield followed

@@ -24,7 +24,7 @@ ALIGNED = 64
 """Bytes at whose multiples arrays begin."""
 
 DIGEST, LENGTH = sha256().digest_size, 8
-"""Bytes of what is said of a file's arrays, before it, and of how long both are, at the end."""
+"""Bytes of the digest before what is said of a file's arrays, and, at the end, of the length of both."""
 
 UNFINISHED, UNUSED = 1, 60
 """Days after which half written files, and files that no study asked for, are removed."""

@@ -157,7 +157,7 @@ def _sampled(maps: Tensor, places: Tensor, mode: str) -> Tensor:
     return functional.grid_sample(maps, places, mode=mode, padding_mode="reflection", align_corners=True)
 
 
-def fields_of(window: int, side: int, device: torch.device) -> Tensor:
+def fields_of(window: int, side: int) -> Tensor:
     """(11, side * side): pixels to the right of the middle, pixels down, and how much each point of a 3x3 grid counts.
 
     The grid's points lie on corners, edges and middle; between them it is the cubic convolution. All are in units of
@@ -167,7 +167,7 @@ def fields_of(window: int, side: int, device: torch.device) -> Tensor:
     points = torch.eye(9).view(9, 1, 3, 3)
     bent = functional.interpolate(points, (side, side), mode="bicubic", align_corners=True)[:, 0]
     fields = torch.stack([line.expand(side, -1), line[:, None].expand(-1, side), *bent]).flatten(1)
-    return (fields * (2 / (window - 1))).to(device)
+    return fields * (2 / (window - 1))
 
 
 def shaded(batch: Batch, numbers: Tensor, noise: Tensor, bands: Tensor) -> Batch:

@@ -59,10 +59,11 @@ def batches(
     crop, side, strength = recipe.crop, recipe.crop + 2 * margin, recipe.augmentation
     window = window_side(side, strength)
     window += (window - crop) % 2
+    fields = fields_of(window, side)
     drawing = Drawing(
         source.places,
         batch_size=samples,
-        fields=_of_pixels(window, side, margin),
+        fields=_in_pixels(fields, window, side, margin),
         window=window,
         foreground=recipe.foreground,
         seed=seed,
@@ -79,7 +80,7 @@ def batches(
         return readable(numbers, source.device), noise_of(random, noisy, source.device), *read
 
     make: Callable[..., Batch] = (
-        partial(_augmented, source, fields_of(window, side, source.device), bands_of(side, source.device), crop)
+        partial(_augmented, source, fields.to(source.device), bands_of(side, source.device), crop)
         if strength
         else partial(_cropped, source, slice(margin, margin + crop))
     )
@@ -94,11 +95,11 @@ def batches(
     yield from islice(every, passed, None)
 
 
-def _of_pixels(window: int, side: int, margin: int) -> NDArray[np.float32]:
-    """What `fields_of` gives, of the inner pixels of a crop, in pixels."""
+def _in_pixels(fields: Tensor, window: int, side: int, margin: int) -> NDArray[np.float32]:
+    """What `fields_of` gives for these sides, of the inner pixels, in pixels: (11, crop, crop)."""
     inner = slice(margin, side - margin)
-    fields: NDArray[np.float32] = fields_of(window, side, torch.device("cpu")).view(-1, side, side).numpy()
-    return fields[:, inner, inner] * np.float32((window - 1) / 2)
+    given: NDArray[np.float32] = (fields.view(-1, side, side)[:, inner, inner] * ((window - 1) / 2)).numpy()
+    return given
 
 
 def _cropped(source: Source, middle: slice, *read: Tensor) -> Batch:
